@@ -1,0 +1,450 @@
+"""The estimator that finds the space in which modalities agree."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, check_random_state
+
+from . import _alignment, _information, _model, _moments, _white
+from ._blocks import NamedList, presence, resolve
+from ._encoder import ModalityEncoder
+from ._validation import (
+    FLOATS,
+    check_number,
+    check_option,
+    check_weights,
+    keep_state_on_error,
+    validate_stack,
+)
+
+# Below this p-value a dimension counts as shared.
+SIGNIFICANCE = 0.01
+
+
+class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""Find, in closed form, the space in which modalities of the same samples agree.
+
+    Learns one affine map per modality, :math:`z_m = A_m (x_m - \mu_m)`, such that
+    :math:`z_1 \approx z_2 \approx \dots \approx z_M` on all pairs, by
+
+    .. math:: \min_v \; v^\top (M D - S) v \quad \text{s.t.} \quad v^\top B v = 1, \qquad
+              v = [A_1 | \dots | A_M]^\top ,
+
+    with :math:`S` the second moment of the stacked blocks and :math:`D` its block diagonal.
+    The objective is :math:`\sum_{m<l} \lVert A_m x_m - A_l x_l \rVert^2`. ``whiten=True`` is the
+    gauge :math:`B = D`: canonical correlation analysis for two modalities, MAXVAR for more.
+    ``whiten=False`` is :math:`B = I`: the left null space of the stacked blocks of Kamboj & Do,
+    Eq. 3, with the sign of their Eq. 2 corrected.
+
+    Samples are rows of one array in which the blocks of all modalities stand side by side. A
+    modality that a sample lacks is a block of NaN; see :func:`skalign.stack_modalities`. Rows
+    with every block are *pairs*, and the maps are learned from them.
+
+    Parameters
+    ----------
+    n_components : int, "auto" or None, default="auto"
+        Dimension of the aligned space. ``"auto"`` keeps the dimensions that the pairs share beyond
+        chance: exact ones, and those significant at 1 % by Roy's largest root. ``None`` keeps
+        all, as many as the smallest modality has.
+    modalities : None, sequence of int or mapping of str to columns, default=None
+        The blocks. A sequence gives their widths, in order. A mapping gives names, and columns as
+        :class:`~sklearn.compose.ColumnTransformer` takes them: a slice, integers, a boolean mask,
+        names, or a callable such as :class:`~sklearn.compose.make_column_selector`. ``None`` cuts
+        the features in two halves, the first ``(n_features + 1) // 2`` wide.
+    whiten : bool, default=True
+        Whether latents have unit variance. If not, the rows of ``[A_1 | ... | A_M]`` are
+        orthonormal, and the result depends on the units of the features.
+    center : bool, default=True
+        Whether to subtract the mean of the pairs from each feature.
+    shrinkage : "auto", float in [0, 1] or None, default="auto"
+        Shrinkage of the covariance of each block, at unit column variances, towards the identity.
+        ``"auto"`` is the oracle approximating shrinkage of Chen et al. (2010). Exactly shared
+        directions are never shrunk.
+    tol : float, default=None
+        Singular values of a block, at unit column variances, below ``tol`` times the largest count
+        as zero. ``None`` takes the rounding error of the data.
+    solver : {"auto", "covariance", "qr"}, default="auto"
+        ``"covariance"`` reads the data once and works on second moments, which loses the square of
+        the condition number. ``"qr"`` works on a triangular root and loses the condition number
+        only. ``"auto"`` starts with the first and turns to the second where accuracy asks for it.
+    random_state : int, RandomState instance or None, default=None
+        For three or more modalities: draws of the null distribution behind ``pvalues_``.
+
+    Attributes
+    ----------
+    encoders_ : list of ModalityEncoder
+        One map per modality, in order; ``encoders_["name"]`` works too.
+    modality_names_ : tuple of str
+        Names of the modalities: ``"modality0"``, ``"modality1"``, ... where unnamed.
+    singular_values_ : ndarray of shape (n_components,)
+        Square root of the minimum, one per component, in ascending order. Two whitened
+        modalities: ``sqrt(1 - correlation)``.
+    correlations_ : ndarray of shape (n_components,)
+        Correlation between the latents of the modalities in the fitted model, a mean over pairs
+        of modalities.
+    pvalues_ : ndarray of shape (n_components,)
+        P-value of "the modalities share no more than j dimensions", for component j.
+    loadings_ : ndarray of shape (n_features_in_, n_components)
+        Correlation of each feature with the latent of its modality.
+    n_components_ : int
+        Dimension of the aligned space.
+    n_exact_components_ : int
+        How many of these are exact: equal in all modalities up to rounding.
+    n_pairs_ : int
+        Number of pairs.
+    ranks_ : ndarray of shape (n_modalities,)
+        Numerical rank of each block over the pairs.
+    n_features_in_ : int
+        Number of features of all modalities together.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only for dataframes whose column names are strings.
+
+    See Also
+    --------
+    CrossModalTransferClassifier : Moves a classifier from one modality to another.
+    sklearn.cross_decomposition.CCA : Two modalities, iterative, one of them given as ``y``.
+
+    Notes
+    -----
+    A float64 residual at rounding level is an alignment in the sense of Kamboj & Do, Theorem 2.1.
+    With no more different pairs than the rank of the stacked blocks any two modalities agree
+    exactly, by interpolation: such directions do not count as exact, they are shrunk.
+
+    References
+    ----------
+    .. [1] A. Kamboj and M. N. Do, "Leveraging Perfect Multimodal Alignment and Gaussian
+       Assumptions for Cross-modal Transfer".
+    .. [2] Å. Björck and G. H. Golub, "Numerical methods for computing angles between linear
+       subspaces", Mathematics of Computation 27 (1973).
+    .. [3] I. M. Johnstone, "Multivariate analysis and Jacobi ensembles: largest eigenvalue,
+       Tracy-Widom limits and rates of convergence", Annals of Statistics 36 (2008).
+    .. [4] Y. Chen, A. Wiesel, Y. C. Eldar and A. O. Hero, "Shrinkage algorithms for MMSE
+       covariance estimation", IEEE Transactions on Signal Processing 58 (2010).
+
+    Examples
+    --------
+    >>> from skalign import NullSpaceAligner
+    >>> from skalign.datasets import make_paired_gaussians
+    >>> data = make_paired_gaussians(n_features=(5, 8), noise=0.1, random_state=0)
+    >>> aligner = NullSpaceAligner(modalities=data.modalities).fit(data.X)
+    >>> aligner.n_components_
+    2
+    >>> aligner.transform(data.X).shape
+    (2000, 2)
+    """
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        modalities=None,
+        whiten=True,
+        center=True,
+        shrinkage="auto",
+        tol=None,
+        solver="auto",
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.modalities = modalities
+        self.whiten = whiten
+        self.center = center
+        self.shrinkage = shrinkage
+        self.tol = tol
+        self.solver = solver
+        self.random_state = random_state
+
+    @keep_state_on_error
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the maps from the pairs among the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : object
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; a weight of two counts a row twice.
+
+        Returns
+        -------
+        self : NullSpaceAligner
+
+        Raises
+        ------
+        ValueError
+            If a block is partly NaN or holds infinity, if there are fewer than two pairs, if a
+            modality is constant, or if ``n_components`` exceeds the rank of a modality.
+        """
+        self._check_parameters()
+        frame = X
+        X = validate_stack(self, X, reset=True)
+        weights = check_weights(sample_weight, X)
+        feature_names = getattr(self, "feature_names_in_", None)
+        blocks = resolve(self.modalities, X.shape[1], frame, feature_names)
+        pairs = self._whiten_pairs(X, weights, blocks)
+        self._check_ranks(pairs, blocks)
+
+        exact = _model.exact_directions(pairs)
+        n_exact = exact[0].shape[1]
+        if n_exact and not _more_pairs_than(_model.stack_rank(pairs, n_exact) + 1, X, weights):
+            exact = [a[:, :0] for a in exact]
+        model = _model.build_model(pairs, exact, self.shrinkage)
+        pvalues = _model.dimension_pvalues(
+            pairs,
+            model,
+            pairs.moments.weight - self.center,
+            check_random_state(self.random_state),
+        )
+        k = self._count_components(pairs, pvalues)
+        alignment = _alignment.align(pairs, model, k, self.whiten)
+        self._store(blocks, pairs, alignment, pvalues[:k], feature_names)
+        self.n_exact_components_ = min(model.n_exact, k)
+        return self
+
+    def transform(self, X):
+        """Encode samples: the mean of the encodings of the modalities that each has.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+
+        Raises
+        ------
+        ValueError
+            If a row has no modality at all, or a block that is partly NaN.
+        """
+        check_is_fitted(self)
+        X = validate_stack(self, X)
+        latents = self._encode(X)
+        if np.isfinite(sum(latents)).all():
+            return sum(latents) / len(latents)
+        present = self._presence(X)
+        total = np.zeros_like(latents[0])
+        for m, z in enumerate(latents):
+            total[present[:, m]] += z[present[:, m]]
+        return total / present.sum(axis=1, keepdims=True, dtype=total.dtype)
+
+    def inverse_transform(self, X):
+        """Map latents back to the features of all modalities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Latents.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Best linear estimates, in the units of the features.
+        """
+        check_is_fitted(self)
+        Z = check_array(X, dtype=FLOATS, input_name="X")
+        out = np.empty((len(Z), self.n_features_in_), dtype=Z.dtype)
+        for m, encoder in enumerate(self.encoders_):
+            out[:, self._blocks.columns[m]] = encoder.inverse_transform(Z)
+        return out
+
+    def impute(self, X):
+        """Fill missing blocks with their best linear estimate from the blocks that are present.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            A copy without NaN; blocks that are present are as they were.
+        """
+        check_is_fitted(self)
+        X = validate_stack(self, X, copy=True)
+        latents = self._encode(X)
+        present, n_modalities = self._presence(X), len(self.encoders_)
+        for pattern in np.unique(present, axis=0):
+            rows = np.flatnonzero((present == pattern).all(axis=1))
+            given = [m for m in range(n_modalities) if pattern[m]]
+            for m in set(range(n_modalities)) - set(given):
+                map_ = _information.expected_latents(self._latent_cov, given, m, n_modalities)
+                z = np.hstack([latents[g][rows] for g in given]) @ map_
+                filled = self.encoders_[m]._decode(z.astype(X.dtype, copy=False))
+                X[np.ix_(rows, self._blocks.indices(m))] = filled
+        return X
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean pointwise mutual information between the modalities of the pairs, in nats.
+
+        Under the fitted Gaussian model, and on whatever pairs are given: on held-out pairs it
+        peaks at the number of components that are really shared. Collapsed latents score 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; rows that lack one are left out.
+        y : object
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+
+        Returns
+        -------
+        float
+            Higher is better; below zero the fitted agreement misleads on these pairs.
+        """
+        check_is_fitted(self)
+        X = validate_stack(self, X)
+        weights = check_weights(sample_weight, X)
+        Z = np.hstack(self._encode(X)).astype(np.float64, copy=False)
+        paired = np.isfinite(Z).all(axis=1)
+        if not paired.all():
+            paired = self._presence(X).all(axis=1)
+        weights = np.ones(len(X)) if weights is None else weights
+        weights = np.where(paired, weights, 0.0)
+        if not weights.any():
+            raise ValueError("X has no pairs: no row with a positive weight has every modality.")
+        Z = np.where(weights[:, None] > 0, Z, 0.0) * np.sqrt(weights / weights.sum())[:, None]
+        return _information.mutual_information(self._latent_cov, Z.T @ Z, len(self.encoders_))
+
+    # -- steps of fit ----------------------------------------------------------------------------
+
+    def _check_parameters(self):
+        if self.n_components not in ("auto", None):
+            check_number("n_components", self.n_components, low=1, integer=True)
+        if self.shrinkage not in ("auto", None):
+            check_number("shrinkage", self.shrinkage, low=0, high=1)
+        if self.tol is not None:
+            check_number("tol", self.tol, low=0, high=1)
+        check_option("solver", self.solver, ("auto", "covariance", "qr"))
+
+    def _whiten_pairs(self, X, weights, blocks):
+        eps = np.finfo(X.dtype).eps
+        columns = [blocks.indices(m) for m in range(len(blocks))]
+        # the paper's gauge is not white: nothing but a root keeps its small end accurate
+        coarse = self.solver == "covariance" or (
+            self.solver == "auto" and self.whiten and len(X) > X.shape[1]
+        )
+        moments = _sum_up_pairs(X, weights, blocks, "covariance" if coarse else "qr")
+        for attempt in range(2):
+            moments = moments if self.center else _moments.about_zero(moments)
+            pairs = _white.whiten_pairs(moments, columns, tol=self.tol, eps=eps)
+            if pairs.accurate or self.solver == "covariance":
+                break
+            moments = _sum_up_pairs(X, weights, blocks, "qr")
+        return pairs
+
+    def _check_ranks(self, pairs, blocks):
+        for name, block in zip(blocks.names, pairs.ranges, strict=True):
+            if block.rank == 0:
+                raise ValueError(
+                    f"modality {name!r} is constant over the pairs: nothing can be aligned with it."
+                )
+            if isinstance(self.n_components, int | np.integer) and self.n_components > block.rank:
+                raise ValueError(
+                    f"n_components={self.n_components} exceeds the rank of modality {name!r}, "
+                    f"which is {block.rank} over {pairs.moments.n_rows} pairs: ask for fewer "
+                    "components."
+                )
+
+    def _count_components(self, pairs, pvalues):
+        if self.n_components is None:
+            return _model.max_components(pairs)
+        if self.n_components != "auto":
+            return self.n_components
+        shared = int(np.sum(pvalues <= SIGNIFICANCE))
+        if shared == 0:
+            warnings.warn(
+                f"The modalities share nothing beyond chance on {pairs.moments.n_rows} pairs "
+                f"(smallest p-value {pvalues[0]:.2g}). The aligned space keeps one component, "
+                "which means nothing. Check that rows are paired, or give more pairs.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return max(1, shared)
+
+    def _store(self, blocks, pairs, alignment, pvalues, feature_names):
+        self._blocks = blocks
+        self._latent_cov = alignment.latent_cov
+        encoders = []
+        for m, (coef, decoder) in enumerate(
+            zip(alignment.coefs, alignment.decoders, strict=True)
+        ):
+            columns = blocks.indices(m)
+            names = None if feature_names is None else feature_names[columns]
+            mean = pairs.moments.mean[columns]
+            encoders.append(ModalityEncoder._from_maps(coef, mean, decoder, names))
+        self.encoders_ = NamedList(encoders, blocks.names)
+        self.modality_names_ = blocks.names
+        self.singular_values_ = alignment.singular_values
+        self.correlations_ = alignment.correlations
+        self.pvalues_ = pvalues
+        self.loadings_ = alignment.loadings
+        self.n_components_ = len(pvalues)
+        self.n_pairs_ = pairs.moments.n_rows
+        self.ranks_ = np.array([block.rank for block in pairs.ranges])
+
+    # -- shared by the other methods ---------------------------------------------------------------
+
+    def _encode(self, X):
+        """Latents of each modality; NaN where a row lacks it."""
+        blocks = [self._blocks.take(X, m) for m in range(len(self.encoders_))]
+        return [e._encode(block) for e, block in zip(self.encoders_, blocks, strict=True)]
+
+    def _presence(self, X):
+        present = presence(X, self._blocks)
+        none = np.flatnonzero(~present.any(axis=1))
+        if len(none):
+            raise ValueError(
+                f"row {none[0]} has no modality at all: every block is NaN. Leave such rows out."
+            )
+        return present
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _sum_up_pairs(X, weights, blocks, kind):
+    """Moments of the rows that have every modality and a positive weight."""
+    total = None
+    for rows in _moments.batches(*X.shape):
+        w = None if weights is None else weights[rows]
+        keep = slice(None) if w is None or w.all() else w > 0
+        batch = _moments.moments(X[rows][keep], None if w is None else w[keep], kind)
+        if batch is not None and not batch.finite:  # a NaN or infinity shows here; only then are rows looked at
+            keep = presence(X[rows], blocks, rows.start).all(axis=1)
+            keep = keep if w is None else keep & (w > 0)
+            batch = _moments.moments(X[rows][keep], None if w is None else w[keep], kind)
+        total = _moments.merge(total, batch)
+    n_pairs = 0 if total is None else total.n_rows
+    if n_pairs < 2:
+        raise ValueError(
+            f"X has {('no pairs', 'one pair')[n_pairs]}: at least two rows need every modality "
+            f"({', '.join(blocks.names)}) to learn how they correspond."
+        )
+    return total
+
+
+def _more_pairs_than(limit, X, weights):
+    """Whether there are more different pairs than ``limit``; repeated rows count once."""
+    seen = set()
+    for i in range(len(X)):
+        if weights is None or weights[i] > 0:
+            row = X[i] + 0.0  # so that -0.0 equals 0.0
+            if np.isfinite(row).all():
+                seen.add(row.tobytes())
+            if len(seen) > limit:
+                return True
+    return False

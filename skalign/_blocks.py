@@ -1,0 +1,339 @@
+"""Which columns belong to which modality, and which rows have it.
+
+A sample is one row of a 2-D array in which the blocks of all modalities stand
+side by side. A modality that is missing from a sample is a block of NaN.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+Columns = slice | np.ndarray
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Names and columns of the modalities of a stacked array.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One name per modality.
+    columns : tuple of slice or ndarray of int
+        Columns of each block; a slice wherever they are contiguous, so that taking
+        a block costs no copy.
+    n_features : int
+        Width of the stacked array.
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[Columns, ...]
+    n_features: int
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, X: np.ndarray, m: int) -> np.ndarray:
+        """Columns of modality ``m``: a view where the block is contiguous."""
+        return X[:, self.columns[m]]
+
+    def indices(self, m: int) -> np.ndarray:
+        """Column numbers of modality ``m``."""
+        return np.arange(self.n_features)[self.columns[m]]
+
+    @property
+    def widths(self) -> list[int]:
+        """Number of columns of each modality."""
+        return [len(self.indices(m)) for m in range(len(self))]
+
+    def position(self, modality: int | str, parameter: str = "modality") -> int:
+        """Position of a modality that is given by position or by name."""
+        return position_of(modality, self.names, parameter)
+
+
+class NamedList(list):
+    """A list, one item per modality, that also answers to the modalities' names."""
+
+    def __init__(self, items=(), names=()):
+        super().__init__(items)
+        self.names = tuple(names)
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            key = position_of(key, self.names, "modality")
+        return super().__getitem__(key)
+
+
+def position_of(modality: Any, names: Sequence[str], parameter: str) -> int:
+    """Position of a modality given by position (negative counts from the end) or name."""
+    if isinstance(modality, str):
+        if modality in names:
+            return list(names).index(modality)
+    elif isinstance(modality, Integral) and not isinstance(modality, bool):
+        if -len(names) <= modality < len(names):
+            return int(modality) % len(names)
+    raise ValueError(
+        f"{parameter}={modality!r} is no modality: give a position below {len(names)} "
+        f"or one of the names {list(names)}."
+    )
+
+
+def resolve(modalities, n_features: int, frame=None, feature_names=None) -> Blocks:
+    """Turn the ``modalities`` parameter into blocks of columns.
+
+    Parameters
+    ----------
+    modalities : None, sequence of int, or mapping of str to columns
+        As documented in :class:`skalign.NullSpaceAligner`.
+    n_features : int
+        Width of the stacked array.
+    frame : array or dataframe, optional
+        The data as the user gave them; callables are called on it.
+    feature_names : sequence of str, optional
+        Names of the columns, where they have any.
+    """
+    if modalities is None:
+        first = (n_features + 1) // 2
+        names, columns = default_names(2), [slice(0, first), slice(first, n_features)]
+    elif isinstance(modalities, Mapping):
+        names = tuple(modalities)
+        bad = [name for name in names if not isinstance(name, str)]
+        if bad:
+            raise ValueError(f"modalities has the key {bad[0]!r}: name modalities by strings.")
+        columns = [
+            _select(name, columns, n_features, frame, feature_names)
+            for name, columns in modalities.items()
+        ]
+        _check_partition(names, columns, n_features, feature_names)
+    else:
+        names, columns = _from_widths(modalities, n_features)
+    if len(names) < 2:
+        raise ValueError(
+            f"modalities={modalities!r} gives {len(names)} modality: at least two are needed."
+        )
+    return Blocks(tuple(names), tuple(_contiguous(c) for c in columns), n_features)
+
+
+def default_names(n_modalities: int) -> tuple[str, ...]:
+    """Names of modalities that the user left unnamed."""
+    return tuple(f"modality{m}" for m in range(n_modalities))
+
+
+def _from_widths(widths, n_features):
+    if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
+        raise ValueError(
+            f"modalities={widths!r} must be None, a sequence of block widths, or a mapping "
+            "of names to columns."
+        )
+    for m, width in enumerate(widths):
+        if not isinstance(width, Integral) or isinstance(width, bool) or width < 1:
+            raise ValueError(f"modalities[{m}]={width!r}: a width is a positive integer.")
+    total = int(sum(widths))
+    if total != n_features:
+        raise ValueError(
+            f"modalities={list(widths)!r}: the widths sum to {total}, but X has "
+            f"{n_features} features. Give the width of every block, in order."
+        )
+    edges = np.concatenate([[0], np.cumsum(widths)]).astype(int)
+    columns = [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return default_names(len(columns)), columns
+
+
+def _select(name, selector, n_features, frame, feature_names):
+    """Column numbers of one entry of the mapping, as ``ColumnTransformer`` reads it."""
+    if isinstance(selector, Callable):
+        if frame is None:
+            raise ValueError(f"modality {name!r}: a callable needs the data to select from.")
+        selector = selector(frame)
+    every = np.arange(n_features)
+    if isinstance(selector, slice):
+        if isinstance(selector.start, str) or isinstance(selector.stop, str):
+            selector = _name_slice(name, selector, feature_names)
+        found = every[selector]
+    else:
+        selector = [selector] if isinstance(selector, str | Integral) else list(selector)
+        if selector and all(isinstance(item, str) for item in selector):
+            found = np.array([_column(name, item, feature_names) for item in selector], dtype=int)
+        else:
+            found = _numbered(name, np.asarray(selector), every)
+    if len(found) == 0:
+        raise ValueError(f"modality {name!r} selects no column of X: its selector is empty.")
+    return found
+
+
+def _numbered(name, selector, every):
+    if selector.dtype == bool:
+        if len(selector) != len(every):
+            raise ValueError(
+                f"modality {name!r}: the mask has {len(selector)} entries, but X has "
+                f"{len(every)} features."
+            )
+        return every[selector]
+    if selector.size and not np.issubdtype(selector.dtype, np.integer):
+        raise ValueError(
+            f"modality {name!r}: columns must be a slice, integers, a mask, names or a "
+            f"callable; got {selector.dtype} values."
+        )
+    selector = selector.astype(int)
+    out = (selector < -len(every)) | (selector >= len(every))
+    if out.any():
+        raise ValueError(
+            f"modality {name!r}: column {selector[out][0]} is out of range, X has "
+            f"{len(every)} features."
+        )
+    return every[selector]
+
+
+def _column(modality, name, feature_names):
+    if feature_names is None:
+        raise ValueError(
+            f"modality {modality!r} names the column {name!r}, but X has no column names: "
+            "pass a dataframe, or select by position."
+        )
+    position = np.flatnonzero(np.asarray(feature_names, dtype=object) == name)
+    if len(position) == 0:
+        raise ValueError(f"modality {modality!r}: X has no column named {name!r}.")
+    return int(position[0])
+
+
+def _name_slice(modality, selector, feature_names):
+    # as in ColumnTransformer, a slice of names includes its end
+    start, stop = selector.start, selector.stop
+    start = None if start is None else _column(modality, start, feature_names)
+    stop = None if stop is None else _column(modality, stop, feature_names) + 1
+    return slice(start, stop, selector.step)
+
+
+def _check_partition(names, columns, n_features, feature_names):
+    def called(column):
+        return repr(column if feature_names is None else str(feature_names[column]))
+
+    owner = np.full(n_features, -1)
+    for m, (name, found) in enumerate(zip(names, columns, strict=True)):
+        values, counts = np.unique(found, return_counts=True)
+        if counts.max() > 1:
+            raise ValueError(
+                f"modality {name!r} selects column {called(values[counts > 1][0])} twice."
+            )
+        taken = found[owner[found] >= 0]
+        if len(taken):
+            raise ValueError(
+                f"modalities {names[owner[taken[0]]]!r} and {name!r} overlap: both select "
+                f"column {called(taken[0])}."
+            )
+        owner[found] = m
+    left = np.flatnonzero(owner < 0)
+    if len(left):
+        raise ValueError(
+            f"{len(left)} columns belong to no modality, the first is {called(left[0])}: "
+            "select every column of X once, or drop them before."
+        )
+
+
+def _contiguous(columns):
+    if isinstance(columns, slice):
+        return columns
+    if np.all(np.diff(columns) == 1):
+        return slice(int(columns[0]), int(columns[-1]) + 1)
+    return columns
+
+
+def presence(X: np.ndarray, blocks: Blocks, first_row: int = 0) -> np.ndarray:
+    """Which modalities each row has.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    blocks : Blocks
+    first_row : int, default=0
+        Number of the first row, for the messages.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_samples, n_modalities)
+
+    Raises
+    ------
+    ValueError
+        If a block holds infinity, or NaN in some of its columns only.
+    """
+    present = np.ones((len(X), len(blocks)), dtype=bool)
+    for m, name in enumerate(blocks.names):
+        block = blocks.take(X, m)
+        infinite = np.isinf(block).any(axis=1)
+        if infinite.any():
+            raise ValueError(
+                f"Input X contains infinity: modality {name!r}, row "
+                f"{first_row + np.flatnonzero(infinite)[0]}. Remove or clip such values."
+            )
+        missing = np.isnan(block)
+        present[:, m] = ~missing.all(axis=1)
+        partly = present[:, m] & missing.any(axis=1)
+        if partly.any():
+            raise ValueError(
+                f"Input X contains NaN in part of a block: modality {name!r}, row "
+                f"{first_row + np.flatnonzero(partly)[0]}. A missing modality is a block "
+                "that is all NaN; impute scattered missing values before."
+            )
+    return present
+
+
+def stack_modalities(*blocks, widths=None) -> np.ndarray:
+    """Put the blocks of several modalities side by side, ``None`` where one is missing.
+
+    Parameters
+    ----------
+    *blocks : array-like of shape (n_samples, d_m), or None
+        One block per modality, rows paired. ``None`` stands for a modality that these
+        samples lack; its columns become NaN.
+    widths : sequence of int, default=None
+        Width ``d_m`` of each modality. Needed where a block is ``None``.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, d_1 + ... + d_M)
+        float32 if every given block is, float64 otherwise.
+
+    Raises
+    ------
+    ValueError
+        If no block is given, if a width is needed and not given, or if the blocks
+        differ in their number of rows.
+
+    Examples
+    --------
+    >>> from skalign import stack_modalities
+    >>> stack_modalities([[1.0, 2.0]], None, widths=(2, 1))
+    array([[ 1.,  2., nan]])
+    """
+    arrays = [None if block is None else np.asarray(block) for block in blocks]
+    given = [m for m, array in enumerate(arrays) if array is not None]
+    if not given:
+        raise ValueError("no block is given: at least one modality must be present.")
+    if widths is None:
+        missing = [m for m in range(len(arrays)) if m not in given]
+        if missing:
+            raise ValueError(f"block {missing[0]} is None: pass widths=(d_1, ..., d_M).")
+        widths = [array.shape[-1] for array in arrays]
+    if len(widths) != len(arrays):
+        raise ValueError(f"{len(arrays)} blocks, but {len(widths)} widths: one width a block.")
+    n_samples = len(arrays[given[0]])
+    for m in given:
+        if arrays[m].ndim != 2 or arrays[m].shape[1] != widths[m]:
+            raise ValueError(
+                f"block {m} has shape {arrays[m].shape}, expected (n_samples, {widths[m]})."
+            )
+        if len(arrays[m]) != n_samples:
+            raise ValueError(
+                f"block {m} has {len(arrays[m])} rows, block {given[0]} has {n_samples}: "
+                "rows must be paired."
+            )
+    single = all(arrays[m].dtype == np.float32 for m in given)
+    X = np.full((n_samples, sum(widths)), np.nan, dtype=np.float32 if single else np.float64)
+    edges = np.concatenate([[0], np.cumsum(widths)])
+    for m in given:
+        X[:, edges[m] : edges[m + 1]] = arrays[m]
+    return X

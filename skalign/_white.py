@@ -1,0 +1,126 @@
+r"""White coordinates: each block on its own numerical range, at unit covariance.
+
+A column is first scaled to unit variance, so that neither units nor order of magnitude
+decide what counts as zero. Directions in which a block does not vary satisfy
+:math:`A_m x_m = 0` whatever the other modality does; outside its range a block has no
+coordinates, so such directions cannot come back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._moments import Moments
+
+# Relative accuracy that a covariance can keep: its whitening loses the condition number squared.
+COVARIANCE_CONDITION = 1e3
+# Correlations closer to one than this are looked at again, by the size of the residual itself.
+NEARLY_ONE = 1e-6
+
+
+@dataclass(frozen=True)
+class BlockRange:
+    """The numerical range of one block, and its white coordinates q.
+
+    ``scale`` (d,) is zero for constant columns; ``basis`` (d, r); ``spread`` (r,), descending;
+    ``white`` (p, r) has orthonormal columns, where the moments keep a root; ``rounding`` is the
+    relative rounding error of q.
+    """
+
+    scale: np.ndarray
+    basis: np.ndarray
+    spread: np.ndarray
+    white: np.ndarray | None
+    rounding: float
+
+    @property
+    def rank(self) -> int:
+        """Dimension of the range."""
+        return len(self.spread)
+
+    def coef(self, q: np.ndarray) -> np.ndarray:
+        """Map functionals of q (r, k) to functionals of x (d, k)."""
+        inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
+        return inverse[:, None] * (self.basis @ (q / self.spread[:, None]))
+
+    def values(self, q: np.ndarray) -> np.ndarray:
+        """Map points in q (r, k) to points in x (d, k)."""
+        return self.scale[:, None] * (self.basis @ (q * self.spread[:, None]))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs in white coordinates: what :func:`whiten_pairs` makes of moments."""
+
+    moments: Moments
+    columns: list[np.ndarray]
+    ranges: list[BlockRange]
+    cross: dict[tuple[int, int], np.ndarray]  # covariance of q_m and q_l, m < l
+    accurate: bool  # false where a covariance is too coarse and a root is wanted
+
+
+def whiten_pairs(moments: Moments, columns, *, tol=None, eps=np.finfo(float).eps) -> Pairs:
+    """Restrict each block to its numerical range and make it white there.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the rows that have every modality.
+    columns : list of ndarray of int
+        Columns of each modality.
+    tol : float, optional
+        Singular values below ``tol`` times the largest, columns at unit variance, count as zero.
+    eps : float
+        Relative rounding error of the data.
+    """
+    ranges = [_block_range(moments, c, tol, eps) for c in columns]
+    cross = {}
+    for m, a in enumerate(ranges):
+        for k in range(m + 1, len(ranges)):
+            b = ranges[k]
+            if moments.root is not None:
+                cross[m, k] = a.white.T @ b.white
+            else:
+                block = moments.scatter[np.ix_(columns[m], columns[k])] / moments.weight
+                cross[m, k] = a.coef(np.eye(a.rank)).T @ block @ b.coef(np.eye(b.rank))
+    accurate = moments.root is not None or _covariance_suffices(ranges, cross)
+    return Pairs(moments, list(columns), ranges, cross, accurate)
+
+
+def _block_range(moments, columns, tol, eps):
+    mean = moments.mean[columns]
+    scale = np.sqrt(np.maximum(moments.variance_sum()[columns], 0.0) / moments.weight)
+    # what is left of a constant column is its rounding error: no signal
+    scale = np.where(scale <= 8 * eps * np.abs(mean), 0.0, scale)
+    used = scale > 0
+    if not used.any():
+        return BlockRange(scale, np.zeros((len(columns), 0)), np.zeros(0), np.zeros((0, 0)), eps)
+    rounding = eps * float(np.max(1 + np.abs(mean[used]) / scale[used]))
+    cap = np.sqrt(eps)
+    if moments.root is not None:
+        root = moments.root[:, columns[used]] / (scale[used] * np.sqrt(moments.weight))
+        left, spread, right = np.linalg.svd(root, full_matrices=False)
+        floor = min(4 * rounding * len(columns), cap)
+    else:
+        block = moments.scatter[np.ix_(columns[used], columns[used])] / moments.weight
+        values, vectors = np.linalg.eigh(block / np.outer(scale[used], scale[used]))
+        spread, right = np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1].T
+        left, rounding = None, np.sqrt(rounding)
+        floor = min(np.sqrt(len(columns)) * 4 * rounding, np.sqrt(cap))
+    rank = int(np.sum(spread > (floor if tol is None else tol) * spread[0]))
+    basis = np.zeros((len(columns), rank))
+    basis[used] = right[:rank].T
+    spread = spread[:rank]
+    return BlockRange(
+        scale, basis, spread, None if left is None else left[:, :rank],
+        min(rounding * spread[0] / spread[-1], cap),
+    )  # fmt: skip
+
+
+def _covariance_suffices(ranges, cross):
+    for block in ranges:
+        deficient = block.rank < np.sum(block.scale > 0)
+        if deficient or block.spread[0] > COVARIANCE_CONDITION * block.spread[-1]:
+            return False
+    tops = [np.linalg.norm(c, 2) if c.size else 0.0 for c in cross.values()]
+    return max(tops) < 1 - NEARLY_ONE
