@@ -2,7 +2,15 @@
 
 from ._aligner import NullSpaceAligner
 from ._blocks import stack_modalities
+from ._classifier import ModalityClassifier
 from ._encoder import ModalityEncoder
+from ._transfer import CrossModalTransferClassifier
 
-__all__ = ["ModalityEncoder", "NullSpaceAligner", "stack_modalities"]
+__all__ = [
+    "CrossModalTransferClassifier",
+    "ModalityClassifier",
+    "ModalityEncoder",
+    "NullSpaceAligner",
+    "stack_modalities",
+]
 __version__ = "0.1.0"

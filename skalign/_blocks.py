@@ -281,6 +281,18 @@ def presence(X: np.ndarray, blocks: Blocks, first_row: int = 0) -> np.ndarray:
     return present
 
 
+def select(X, columns: Columns, rows=None):
+    """Some columns, and some rows, of an array or dataframe, as what it is."""
+    if hasattr(X, "iloc"):  # pandas
+        X = X.iloc[:, columns]
+        return X if rows is None else X.iloc[rows]
+    if hasattr(X, "select") and hasattr(X, "columns"):  # polars
+        X = X[:, columns if isinstance(columns, slice) else columns.tolist()]
+        return X if rows is None else X[rows.tolist()]
+    X = np.asarray(X)[:, columns]
+    return X if rows is None else X[rows]
+
+
 def stack_modalities(*blocks, widths=None) -> np.ndarray:
     """Put the blocks of several modalities side by side, ``None`` where one is missing.
 

@@ -1,0 +1,127 @@
+"""A classifier of one modality, on its own: what a transfer leaves to deploy."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._mixture import responsibilities
+from ._validation import FLOATS
+
+# Rows that are classified at a time: bounds the memory of the densities.
+BATCH = 8192
+
+
+class ModalityClassifier(ClassifierMixin, BaseEstimator):
+    r"""Classify samples of one modality by Gaussian components of its latents.
+
+    .. math:: p(c \mid x) = \sum_k p(c \mid k) \, p(k \mid z), \qquad z = A x + b
+
+    Classifiers come fitted, out of :attr:`CrossModalTransferClassifier.target_classifier_`, and
+    stay as they are: like :class:`sklearn.frozen.FrozenEstimator`, `fit` does nothing and
+    :func:`sklearn.base.clone` returns the classifier itself. One takes the columns of its
+    modality alone, and can be pickled and shipped without anything else.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    class_prior_ : ndarray of shape (n_classes,)
+        Class probabilities before anything is seen.
+    component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
+        Class probabilities of each component.
+    encoder_ : ModalityEncoder
+        From features to latents.
+    weights_ : ndarray of shape (n_mixture_components,)
+        Probabilities of the components.
+    means_ : ndarray of shape (n_mixture_components, n_components)
+        Means of the components' latents in this modality.
+    covariances_ : ndarray of shape (n_mixture_components, n_components, n_components)
+        Their covariances; of shape (n_components, n_components) where they are tied.
+    n_features_in_ : int
+        Number of features of the modality.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only where they have any.
+
+    See Also
+    --------
+    CrossModalTransferClassifier : Learns it without a label in this modality.
+    """
+
+    @classmethod
+    def _from_law(cls, encoder, law, class_proba, classes):
+        classifier = cls()
+        classifier._law = law
+        classifier.encoder_ = encoder
+        classifier.classes_ = classes
+        classifier.class_prior_ = law.weights @ class_proba
+        classifier.component_class_proba_ = class_proba
+        classifier.weights_ = law.weights
+        classifier.means_ = law.means
+        classifier.covariances_ = law.covariances
+        classifier.n_features_in_ = encoder.n_features_in_
+        if hasattr(encoder, "feature_names_in_"):
+            classifier.feature_names_in_ = encoder.feature_names_in_
+        return classifier
+
+    def fit(self, X, y=None):
+        """Do nothing: the classifier comes fitted.
+
+        Parameters
+        ----------
+        X : object
+            Ignored.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        self : ModalityClassifier
+        """
+        check_is_fitted(self)
+        return self
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of this modality alone, all of them present.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self._predict_proba(validate_data(self, X, reset=False, dtype=FLOATS))
+
+    def predict(self, X):
+        """Most probable classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of this modality alone, all of them present.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+
+    def _predict_proba(self, X):
+        # without validation: CrossModalTransferClassifier has done it
+        out = np.empty((len(X), len(self.classes_)))
+        for start in range(0, len(X), BATCH):
+            rows = slice(start, start + BATCH)
+            Z = self.encoder_._encode(X[rows]).astype(np.float64, copy=False)
+            out[rows] = responsibilities(Z, self._law) @ self.component_class_proba_
+        return out
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "encoder_")
+
+    def __sklearn_clone__(self):
+        return self

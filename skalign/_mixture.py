@@ -1,0 +1,146 @@
+r"""Gaussian laws of classes and components in the aligned space. Arrays in, arrays out.
+
+A component :math:`k` has weight :math:`\pi_k` and, in each modality, a Gaussian law of its own
+latents: the projection of a Gaussian is Gaussian, with that modality's noise,
+:math:`z_m \mid k \sim N(\mu_{mk}, \Sigma_{mk})`. Component k carries class probabilities
+:math:`p(c \mid k)`, so that
+
+.. math:: p(c \mid z_m) = \sum_k p(c \mid k) \,
+          \frac{\pi_k N(z_m; \mu_{mk}, \Sigma_{mk})}{\sum_j \pi_j N(z_m; \mu_{mj}, \Sigma_{mj})} .
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import logsumexp
+
+# Weight of the latents against the source's posterior in the EM; full weight lets the components
+# drift to whatever structure the latents have.
+TEMPER = 0.3
+MAX_ITER = 50
+TOLERANCE = 1e-4
+# Smallest share of the mean variance that a pooled covariance keeps in each direction.
+FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class GaussianLaw:
+    """Weights (K,), means (K, k) and covariances (K, k, k), or (k, k) where they are tied."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+    @property
+    def tied(self) -> bool:
+        """Whether all components share one covariance."""
+        return self.covariances.ndim == 2
+
+
+def fit_law(Z, resp, sample_weight, tied: bool) -> GaussianLaw:
+    """Gaussian law of each component from responsibilities.
+
+    The pooled covariance is shrunk towards its mean variance (oracle approximating shrinkage);
+    the covariance of a component counts as many rows as it has, and the pooled one as
+    ``n_features + 1`` rows beside them.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, k)
+    resp : ndarray of shape (n, K)
+        Responsibilities, rows sum to one.
+    sample_weight : ndarray of shape (n,)
+    tied : bool
+        Whether components share the pooled covariance.
+    """
+    weighted = resp * sample_weight[:, None]
+    counts = weighted.sum(axis=0)
+    total = counts.sum()
+    mean = sample_weight @ Z / total
+    # a component without rows keeps the common mean
+    means = (weighted.T @ Z + FLOOR * mean) / (counts + FLOOR)[:, None]
+    second = (Z.T * sample_weight) @ Z
+    pooled = _shrunk((second - (means.T * counts) @ means) / total, total)
+    if tied:
+        return GaussianLaw(counts / total, means, pooled)
+    prior = Z.shape[1] + 1.0
+    covariances = np.empty((len(counts), Z.shape[1], Z.shape[1]))
+    for k, (count, center) in enumerate(zip(counts, means, strict=True)):
+        offset = (Z - center) * np.sqrt(weighted[:, k])[:, None]
+        covariances[k] = (offset.T @ offset + prior * pooled) / (count + prior)
+    return GaussianLaw(counts / total, means, covariances)
+
+
+def _shrunk(cov, n):
+    d = len(cov)
+    cov = (cov + cov.T) / 2
+    level = max(np.trace(cov) / d, np.finfo(float).tiny)
+    spread, square = np.mean(cov**2), level**2
+    excess = (n + 1) * (spread - square / d)
+    alpha = 1.0 if excess <= 0 else min(1.0, (spread + square) / excess)
+    return (1 - alpha) * cov + (alpha + FLOOR) * level * np.eye(d)
+
+
+def log_density(Z, law: GaussianLaw) -> np.ndarray:
+    """Log density of each component, shape (n, K)."""
+    n_components, d = law.means.shape
+    out = np.empty((len(Z), n_components))
+    if law.tied:
+        root = np.linalg.cholesky(law.covariances)
+        points = solve_triangular(root, Z.T, lower=True)
+        centers = solve_triangular(root, law.means.T, lower=True)
+        out[:] = points.T @ centers
+        out -= 0.5 * (np.sum(points**2, axis=0)[:, None] + np.sum(centers**2, axis=0))
+        out -= np.sum(np.log(np.diagonal(root)))
+    else:
+        for k, (center, cov) in enumerate(zip(law.means, law.covariances, strict=True)):
+            root = np.linalg.cholesky(cov)
+            points = solve_triangular(root, (Z - center).T, lower=True)
+            out[:, k] = -0.5 * np.sum(points**2, axis=0) - np.sum(np.log(np.diagonal(root)))
+    return out - 0.5 * d * np.log(2 * np.pi)
+
+
+def responsibilities(Z, law: GaussianLaw) -> np.ndarray:
+    """Posterior probabilities of the components, shape (n, K)."""
+    with np.errstate(divide="ignore"):  # a component without weight is never chosen
+        joint = log_density(Z, law) + np.log(law.weights)
+    return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+
+
+def class_responsibilities(Z, posterior, sample_weight) -> np.ndarray:
+    r"""Responsibilities of one component per class, by an EM that holds on to the source.
+
+    .. math:: r_{ic} \propto p(c \mid x_i^{(1)}) \; p(z_i \mid c)^\lambda
+
+    Given the class the modalities are taken as independent, so the source's posterior stays a
+    factor in every step, and components cannot drift away from their classes.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, k)
+        Latents of the target modality on pairs.
+    posterior : ndarray of shape (n, C)
+        Class probabilities of the source classifier on the same pairs.
+    sample_weight : ndarray of shape (n,)
+    """
+    with np.errstate(divide="ignore"):
+        given = np.log(posterior)
+    resp = posterior
+    for _ in range(MAX_ITER):
+        joint = given + TEMPER * log_density(Z, fit_law(Z, resp, sample_weight, tied=True))
+        update = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+        change = np.max(np.abs(update - resp))
+        resp = update
+        if change < TOLERANCE:
+            break
+    return resp
+
+
+def component_classes(resp, posterior, sample_weight) -> np.ndarray:
+    """Class probabilities of each component, shape (K, C)."""
+    weighted = resp * sample_weight[:, None]
+    prior = sample_weight @ posterior / sample_weight.sum()
+    # a component without rows says what is known without it
+    joint = weighted.T @ posterior + FLOOR * prior
+    return joint / joint.sum(axis=1, keepdims=True)

@@ -1,0 +1,477 @@
+"""The estimator that moves a classifier from one modality to another."""
+
+import warnings
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
+
+from . import _mixture
+from ._aligner import NullSpaceAligner
+from ._blocks import NamedList, position_of, presence, select
+from ._classifier import ModalityClassifier
+from ._labels import known_classes, known_labels
+from ._validation import check_option, check_weights, keep_state_on_error, validate_stack
+
+
+class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    r"""Labels in one modality, predictions from another, no label there at all.
+
+    The three steps of Kamboj & Do:
+
+    1. fit ``estimator`` on the source block of the labelled rows: :math:`p(c \mid x_1)`;
+    2. fit ``aligner`` on the pairs, and Gaussian components in the aligned space;
+    3. give components classes by the source's posterior on the pairs, and classify the target
+       modality by the law that the components have *there*, with that modality's own noise:
+
+    .. math:: p(c \mid x_2) = \sum_k p(c \mid k) \, p(k \mid z_2), \qquad
+              p(c \mid k) = \frac{\sum_i r_{ik} \, p(c \mid x_{1i})}{\sum_i r_{ik}} .
+
+    Labels reach the target through the source classifier and nothing else, so that
+    cross-validation on labelled pairs measures the transfer.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Classifier of the source modality. ``None`` is
+        :class:`~sklearn.linear_model.LogisticRegression`. One without ``predict_proba`` takes
+        part with its hard predictions. Wrap a fitted one in
+        :class:`~sklearn.frozen.FrozenEstimator` to use it as it is; then no label is needed.
+    aligner : NullSpaceAligner, default=None
+        Learns the aligned space, and names the modalities. One left at ``n_components="auto"``
+        keeps every dimension here: the components weigh them. ``None`` is
+        ``NullSpaceAligner()``. May be frozen.
+    mixture : estimator of :mod:`sklearn.mixture`, default=None
+        Components of the aligned space, such as
+        :class:`~sklearn.mixture.GaussianMixture`. ``None`` takes one component per class, which
+        starts from the source's posterior and holds on to it.
+    source : int or str, default=0
+        Modality that ``estimator`` reads, by position or name.
+    target : int or str, default=1
+        Modality to predict from, by position or name.
+    predict_from : {"target", "available"}, default="target"
+        ``"target"`` never looks at another block. ``"available"`` joins all modalities that a row
+        has, as independent given the class.
+    random_state : int, RandomState instance or None, default=None
+        Passed to ``estimator``, ``aligner`` and ``mixture`` where they have none of their own.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, of the source classifier and of ``y``.
+    estimator_ : classifier
+        The fitted source classifier.
+    aligner_ : NullSpaceAligner
+        The fitted aligner.
+    mixture_ : estimator of sklearn.mixture
+        The fitted components, over the output of ``aligner_.transform``.
+    component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
+        Class probabilities of each component.
+    class_prior_ : ndarray of shape (n_classes,)
+        Class probabilities before anything is seen: the answer for rows without their target.
+    classifiers_ : list of ModalityClassifier
+        A classifier for each modality, in order; ``classifiers_["name"]`` works too.
+    target_classifier_ : ModalityClassifier
+        The one of the target, over the target's columns alone: the thing to deploy.
+    n_features_in_ : int
+        Number of features of all modalities together.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only for dataframes whose column names are strings.
+
+    See Also
+    --------
+    NullSpaceAligner : The aligned space.
+    ModalityClassifier : What ``target_classifier_`` is.
+    sklearn.semi_supervised.SelfTrainingClassifier : One modality, few labels.
+
+    Notes
+    -----
+    ``-1`` in ``y`` marks an unlabelled sample, as in :mod:`sklearn.semi_supervised`; in string or
+    object labels ``None`` and NaN do, too. Where ``y`` holds just -1 and 1, both are labels.
+
+    References
+    ----------
+    .. [1] A. Kamboj and M. N. Do, "Leveraging Perfect Multimodal Alignment and Gaussian
+       Assumptions for Cross-modal Transfer".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import CrossModalTransferClassifier, NullSpaceAligner
+    >>> from skalign.datasets import make_paired_gaussians
+    >>> data = make_paired_gaussians(600, n_features=(5, 8), noise=0.5, random_state=0)
+    >>> X, y = data.X.copy(), data.y.copy()
+    >>> X[:200, 5:] = np.nan  # labelled: first modality only
+    >>> y[200:] = -1          # pairs: no label
+    >>> X[400:, :5] = np.nan  # to predict: second modality only
+    >>> model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=[5, 8]))
+    >>> model.fit(X[:400], y[:400]).score(X[400:], data.y[400:]) > 0.95
+    True
+    """
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        aligner=None,
+        mixture=None,
+        source=0,
+        target=1,
+        predict_from="target",
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.aligner = aligner
+        self.mixture = mixture
+        self.source = source
+        self.target = target
+        self.predict_from = predict_from
+        self.random_state = random_state
+
+    @keep_state_on_error
+    def fit(self, X, y, sample_weight=None):
+        """Learn to classify the target modality.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : array-like of shape (n_samples,)
+            Labels; -1 where a sample has none.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; a weight of two counts a row twice.
+
+        Returns
+        -------
+        self : CrossModalTransferClassifier
+
+        Raises
+        ------
+        ValueError
+            If no labelled row has the source modality, if these hold a single class, or if no row
+            has both the source and the target.
+        """
+        check_option("predict_from", self.predict_from, ("target", "available"))
+        y, known = known_labels(y, type(self).__name__)
+        frame = X
+        X = validate_stack(self, X, reset=True)
+        check_consistent_length(X, y)
+        weights = check_weights(sample_weight, X)
+        routed = self._route(sample_weight if weights is None else weights)
+
+        aligner = self._fit_aligner(frame, routed["aligner"])
+        blocks = aligner._blocks
+        source, target = self._positions(blocks)
+        present = presence(X, blocks)
+        counted = np.ones(len(X), dtype=bool) if weights is None else weights > 0
+        estimator = self._fit_estimator(
+            select(frame, blocks.columns[source]),
+            y,
+            np.flatnonzero(known & present[:, source] & counted),
+            routed["estimator"],
+            blocks.names[source],
+        )
+
+        pairs = np.flatnonzero(present[:, source] & present[:, target] & counted)
+        if len(pairs) == 0:
+            raise ValueError(
+                f"X has no pairs: no row has both the source {blocks.names[source]!r} and the "
+                f"target {blocks.names[target]!r}."
+            )
+        posterior = _posterior(estimator, select(frame, blocks.columns[source], pairs))
+        self.classes_, posterior = _all_classes(estimator.classes_, y[known & counted], posterior)
+        pair_weights = np.ones(len(pairs)) if weights is None else weights[pairs]
+        self.estimator_, self.aligner_ = estimator, aligner
+        self._fit_laws(X[pairs], present[pairs], posterior, pair_weights)
+        self.target_classifier_ = self.classifiers_[target]
+        self.class_prior_ = self.target_classifier_.class_prior_
+        return self
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``. Rows that lack what ``predict_from`` asks for get the
+            class prior, and a warning counts them.
+        """
+        check_is_fitted(self)
+        frame = X
+        X = validate_stack(self, X)
+        blocks = self.aligner_._blocks
+        source, target = self._positions(blocks)
+        present = presence(X, blocks)
+        proba = np.tile(self.class_prior_, (len(X), 1))
+        usable = present[:, target]
+        if self.predict_from == "target":
+            rows = np.flatnonzero(usable)
+            if len(rows):
+                proba[rows] = self.target_classifier_._predict_proba(blocks.take(X, target)[rows])
+        else:
+            usable = present.any(axis=1)
+            proba = self._fuse(frame, X, present, blocks, source)
+        missing = len(X) - int(usable.sum())
+        if missing:
+            lacking = (
+                f"the target {blocks.names[target]!r}"
+                if self.predict_from == "target"
+                else "every modality"
+            )
+            warnings.warn(
+                f"{missing} of {len(X)} rows lack {lacking}, the first is row "
+                f"{np.flatnonzero(~usable)[0]}: they get the class prior.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return proba
+
+    def predict(self, X):
+        """Most probable classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        proba = self.predict_proba(X)
+        return self.classes_[np.argmax(proba, axis=1)]
+
+    def get_metadata_routing(self):
+        """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(estimator=self._estimator(), method_mapping=mapping)
+            .add(aligner=self._aligner(), method_mapping=mapping)
+        )
+
+    # -- steps of fit ----------------------------------------------------------------------------
+
+    def _estimator(self):
+        if self.estimator is not None:
+            return self.estimator
+        default = LogisticRegression()
+        return default.set_fit_request(sample_weight=True) if _routing() else default
+
+    def _aligner(self):
+        if self.aligner is not None:
+            return self.aligner
+        default = NullSpaceAligner()
+        return default.set_fit_request(sample_weight=True) if _routing() else default
+
+    def _route(self, sample_weight):
+        """Metadata of the fits of the estimator and the aligner."""
+        if _routing():
+            given = {} if sample_weight is None else {"sample_weight": sample_weight}
+            routed = process_routing(self, "fit", **given)
+            return {"estimator": routed.estimator.fit, "aligner": routed.aligner.fit}
+        if sample_weight is None:
+            return {"estimator": {}, "aligner": {}}
+        estimator = self._estimator()
+        if not has_fit_parameter(estimator, "sample_weight") and not _frozen(estimator):
+            raise ValueError(
+                f"estimator={type(estimator).__name__} takes no sample_weight: fit without "
+                "weights, or choose an estimator whose fit takes them."
+            )
+        given = {"sample_weight": sample_weight}
+        return {"estimator": given, "aligner": given}
+
+    def _fit_aligner(self, frame, params):
+        aligner = clone(self._aligner())
+        kind = aligner.estimator if _frozen(aligner) else aligner
+        if not isinstance(kind, NullSpaceAligner):
+            raise ValueError(
+                f"aligner={kind!r} must be a NullSpaceAligner, which may be frozen by "
+                "sklearn.frozen.FrozenEstimator."
+            )
+        if _frozen(aligner):
+            check_is_fitted(kind)
+            if kind.n_features_in_ != self.n_features_in_:
+                raise ValueError(
+                    f"aligner was fitted on {kind.n_features_in_} features, X has "
+                    f"{self.n_features_in_}."
+                )
+            return kind
+        if aligner.n_components == "auto":
+            aligner.set_params(n_components=None)
+        self._set_seed(aligner)
+        return aligner.fit(frame, None, **params)
+
+    def _fit_estimator(self, block, y, rows, params, name):
+        estimator = clone(self._estimator())
+        if _frozen(estimator):
+            check_is_fitted(estimator)
+        elif len(rows) == 0:
+            raise ValueError(
+                f"no labelled row has the source modality {name!r}: the source classifier has "
+                "nothing to learn from. Label some rows, or freeze a fitted classifier with "
+                "sklearn.frozen.FrozenEstimator."
+            )
+        else:
+            labels = y[rows]
+            classes = known_classes(labels)
+            if len(classes) < 2:
+                raise ValueError(
+                    f"the labelled rows of the source modality {name!r} hold a single class, "
+                    f"{classes[0]!r}: a classifier needs at least two classes."
+                )
+            if labels.dtype.kind == "O" and not isinstance(classes[0], str):
+                labels = np.array(labels.tolist())  # numbers in object labels
+            self._set_seed(estimator)
+            params = {
+                key: value if key != "sample_weight" or value is None else np.asarray(value)[rows]
+                for key, value in params.items()
+            }
+            estimator.fit(select(block, slice(None), rows), labels, **params)
+        if len(estimator.classes_) < 2:
+            raise ValueError("estimator knows a single class: a classifier needs at least two.")
+        return estimator
+
+    def _fit_laws(self, X, present, posterior, weights):
+        """Components in the aligned space, and their law in each modality."""
+        aligner, target = self.aligner_, self._positions(self.aligner_._blocks)[1]
+        latents = [z.astype(np.float64, copy=False) for z in aligner._encode(X)]
+        aligned = aligner.transform(X).astype(np.float64, copy=False)
+        if self.mixture is None:
+            resp = _mixture.class_responsibilities(latents[target], posterior, weights)
+            tied = True
+            law = _mixture.fit_law(aligned, resp, weights, tied)
+            self.mixture_ = _as_mixture(law)
+        else:
+            self.mixture_ = self._fit_mixture(aligned, weights)
+            resp = self.mixture_.predict_proba(aligned)
+            tied = getattr(self.mixture_, "covariance_type", None) == "tied"
+        class_proba = _mixture.component_classes(resp, posterior, weights)
+        classifiers = []
+        for m, encoder in enumerate(aligner.encoders_):
+            rows = present[:, m]
+            law = _mixture.fit_law(latents[m][rows], resp[rows], weights[rows], tied)
+            classifiers.append(
+                ModalityClassifier._from_law(encoder, law, class_proba, self.classes_)
+            )
+        self.classifiers_ = NamedList(classifiers, aligner.modality_names_)
+        self.component_class_proba_ = class_proba
+
+    def _fit_mixture(self, aligned, weights):
+        mixture = clone(self.mixture)
+        if not hasattr(mixture, "predict_proba"):
+            raise ValueError(
+                f"mixture={mixture!r} has no predict_proba: use an estimator of sklearn.mixture."
+            )
+        self._set_seed(mixture)
+        if np.any(weights != np.round(weights)):
+            raise ValueError(
+                f"mixture={type(mixture).__name__} takes no sample_weight, so that weights must "
+                "be whole numbers here: how often a row is repeated."
+            )
+        # neither the order nor the coding of repeated rows may show in the result
+        order = np.lexsort(np.round(aligned, 8).T[::-1])
+        return mixture.fit(np.repeat(aligned[order], weights[order].astype(int), axis=0))
+
+    def _set_seed(self, estimator):
+        if self.random_state is not None:
+            unset = {
+                name: self.random_state
+                for name, value in estimator.get_params().items()
+                if name.split("__")[-1] == "random_state" and value is None
+            }
+            estimator.set_params(**unset)
+
+    # -- steps of predict ------------------------------------------------------------------------
+
+    def _positions(self, blocks):
+        source = position_of(self.source, blocks.names, "source")
+        target = position_of(self.target, blocks.names, "target")
+        if source == target:
+            raise ValueError(
+                f"source={self.source!r} and target={self.target!r} are one modality: there is "
+                "nothing to transfer."
+            )
+        return source, target
+
+    def _fuse(self, frame, X, present, blocks, source):
+        r"""Join all modalities of a row: :math:`p(c|x) \propto p(c) \prod_m p(c|x_m) / p(c)`."""
+        with np.errstate(divide="ignore"):
+            prior = np.log(self.class_prior_)
+        total = np.tile(prior, (len(X), 1))
+        certain = np.isneginf(prior)
+        for m in range(len(blocks)):
+            rows = np.flatnonzero(present[:, m])
+            if len(rows) == 0:
+                continue
+            if m == source:
+                part = _posterior(self.estimator_, select(frame, blocks.columns[m], rows))
+                part = _all_classes(self.estimator_.classes_, self.classes_, part)[1]
+            else:
+                part = self.classifiers_[m]._predict_proba(blocks.take(X, m)[rows])
+            with np.errstate(divide="ignore"):
+                ratio = np.log(np.maximum(part, np.finfo(float).tiny)) - np.where(certain, 0, prior)
+            total[rows] += ratio
+        return np.exp(total - logsumexp(total, axis=1, keepdims=True))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # scikit-learn's checks hold the information in both halves of the features
+        tags.classifier_tags.poor_score = self.predict_from == "target"
+        return tags
+
+
+def _routing():
+    return get_config().get("enable_metadata_routing", False)
+
+
+def _frozen(estimator):
+    return isinstance(estimator, FrozenEstimator)
+
+
+def _posterior(estimator, block):
+    """Class probabilities of the source; hard predictions where it has no probabilities."""
+    if hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict_proba(block), dtype=np.float64)
+    predicted = np.asarray(estimator.predict(block))
+    return (predicted[:, None] == np.asarray(estimator.classes_)[None]).astype(np.float64)
+
+
+def _all_classes(known, labels, posterior):
+    """Classes of the source and of the labels, and the posterior over all of them."""
+    if np.asarray(known).dtype.kind in "US" or labels.dtype.kind in "US":
+        known, labels = np.asarray(known, dtype=object), np.asarray(labels, dtype=object)
+    classes = known_classes(np.concatenate([known, labels])) if len(labels) else np.asarray(known)
+    full = np.zeros((len(posterior), len(classes)))
+    full[:, np.searchsorted(classes, known)] = posterior
+    return classes, full
+
+
+def _as_mixture(law):
+    """A fitted GaussianMixture with these components."""
+    covariance_type = "tied" if law.tied else "full"
+    mixture = GaussianMixture(len(law.weights), covariance_type=covariance_type)
+    mixture.weights_, mixture.means_, mixture.covariances_ = law.weights, law.means, law.covariances
+    mixture.precisions_ = np.linalg.inv(law.covariances)
+    roots = np.linalg.inv(np.linalg.cholesky(law.covariances))
+    mixture.precisions_cholesky_ = np.swapaxes(roots, -1, -2)
+    mixture.converged_, mixture.n_features_in_ = True, law.means.shape[1]
+    return mixture
