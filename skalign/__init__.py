@@ -1,9 +1,9 @@
 """Perfect multimodal alignment and cross-modal transfer, for scikit-learn."""
 
 from ._aligner import NullSpaceAligner
-from ._blocks import stack_modalities
 from ._classifier import ModalityClassifier
 from ._encoder import ModalityEncoder
+from ._stacking import stack_modalities
 from ._transfer import CrossModalTransferClassifier
 
 __all__ = [

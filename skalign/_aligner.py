@@ -6,9 +6,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state
 
-from . import _alignment, _information, _model, _moments, _white
-from ._blocks import NamedList, presence, resolve
+from . import _alignment, _information, _model, _pairs
+from ._blocks import NamedList, resolve
 from ._encoder import ModalityEncoder
+from ._stacking import presence
 from ._validation import (
     FLOATS,
     check_number,
@@ -184,14 +185,17 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         weights = check_weights(sample_weight, X)
         feature_names = getattr(self, "feature_names_in_", None)
         blocks = resolve(self.modalities, X.shape[1], frame, feature_names)
-        pairs = self._whiten_pairs(X, weights, blocks)
-        self._check_ranks(pairs, blocks)
-
-        exact = _model.exact_directions(pairs)
-        n_exact = exact[0].shape[1]
-        if n_exact and not _more_pairs_than(_model.stack_rank(pairs, n_exact) + 1, X, weights):
-            exact = [a[:, :0] for a in exact]
-        model = _model.build_model(pairs, exact, self.shrinkage)
+        pairs = _pairs.gather(
+            X,
+            weights,
+            blocks,
+            kind=self._moments_kind(X),
+            center=self.center,
+            tol=self.tol,
+            refine=self.solver == "auto",
+        )
+        _pairs.check_ranks(pairs, blocks.names, self.n_components)
+        model = _pairs.fit_model(pairs, X, weights, self.shrinkage)
         pvalues = _model.dimension_pvalues(
             pairs,
             model,
@@ -324,34 +328,11 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             check_number("tol", self.tol, low=0, high=1)
         check_option("solver", self.solver, ("auto", "covariance", "qr"))
 
-    def _whiten_pairs(self, X, weights, blocks):
-        eps = np.finfo(X.dtype).eps
-        columns = [blocks.indices(m) for m in range(len(blocks))]
-        # the paper's gauge is not white: nothing but a root keeps its small end accurate
-        coarse = self.solver == "covariance" or (
-            self.solver == "auto" and self.whiten and len(X) > X.shape[1]
-        )
-        moments = _sum_up_pairs(X, weights, blocks, "covariance" if coarse else "qr")
-        for attempt in range(2):
-            moments = moments if self.center else _moments.about_zero(moments)
-            pairs = _white.whiten_pairs(moments, columns, tol=self.tol, eps=eps)
-            if pairs.accurate or self.solver == "covariance":
-                break
-            moments = _sum_up_pairs(X, weights, blocks, "qr")
-        return pairs
-
-    def _check_ranks(self, pairs, blocks):
-        for name, block in zip(blocks.names, pairs.ranges, strict=True):
-            if block.rank == 0:
-                raise ValueError(
-                    f"modality {name!r} is constant over the pairs: nothing can be aligned with it."
-                )
-            if isinstance(self.n_components, int | np.integer) and self.n_components > block.rank:
-                raise ValueError(
-                    f"n_components={self.n_components} exceeds the rank of modality {name!r}, "
-                    f"which is {block.rank} over {pairs.moments.n_rows} pairs: ask for fewer "
-                    "components."
-                )
+    def _moments_kind(self, X):
+        if self.solver != "auto":
+            return self.solver
+        # the gauge of the paper is not white: only a root keeps its small end accurate
+        return "covariance" if self.whiten and len(X) > X.shape[1] else "qr"
 
     def _count_components(self, pairs, pvalues):
         if self.n_components is None:
@@ -373,9 +354,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self._blocks = blocks
         self._latent_cov = alignment.latent_cov
         encoders = []
-        for m, (coef, decoder) in enumerate(
-            zip(alignment.coefs, alignment.decoders, strict=True)
-        ):
+        for m, (coef, decoder) in enumerate(zip(alignment.coefs, alignment.decoders, strict=True)):
             columns = blocks.indices(m)
             names = None if feature_names is None else feature_names[columns]
             mean = pairs.moments.mean[columns]
@@ -390,7 +369,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.n_pairs_ = pairs.moments.n_rows
         self.ranks_ = np.array([block.rank for block in pairs.ranges])
 
-    # -- shared by the other methods ---------------------------------------------------------------
+    # -- shared by the other methods -------------------------------------------------------------
 
     def _encode(self, X):
         """Latents of each modality; NaN where a row lacks it."""
@@ -414,37 +393,3 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _sum_up_pairs(X, weights, blocks, kind):
-    """Moments of the rows that have every modality and a positive weight."""
-    total = None
-    for rows in _moments.batches(*X.shape):
-        w = None if weights is None else weights[rows]
-        keep = slice(None) if w is None or w.all() else w > 0
-        batch = _moments.moments(X[rows][keep], None if w is None else w[keep], kind)
-        if batch is not None and not batch.finite:  # a NaN or infinity shows here; only then are rows looked at
-            keep = presence(X[rows], blocks, rows.start).all(axis=1)
-            keep = keep if w is None else keep & (w > 0)
-            batch = _moments.moments(X[rows][keep], None if w is None else w[keep], kind)
-        total = _moments.merge(total, batch)
-    n_pairs = 0 if total is None else total.n_rows
-    if n_pairs < 2:
-        raise ValueError(
-            f"X has {('no pairs', 'one pair')[n_pairs]}: at least two rows need every modality "
-            f"({', '.join(blocks.names)}) to learn how they correspond."
-        )
-    return total
-
-
-def _more_pairs_than(limit, X, weights):
-    """Whether there are more different pairs than ``limit``; repeated rows count once."""
-    seen = set()
-    for i in range(len(X)):
-        if weights is None or weights[i] > 0:
-            row = X[i] + 0.0  # so that -0.0 equals 0.0
-            if np.isfinite(row).all():
-                seen.add(row.tobytes())
-            if len(seen) > limit:
-                return True
-    return False

@@ -52,7 +52,7 @@ def align(pairs: Pairs, model: Model, n_components: int, whiten: bool) -> Alignm
     """Maps of each modality into the ``n_components`` dimensions they share best."""
     if whiten:
         loads = _load_white(pairs, model, n_components)
-        coefs = [r.coef(model.to_q(m, y)) for m, (r, y) in enumerate(zip(pairs.ranges, loads))]
+        coefs = [pairs.ranges[m].coef(model.to_q(m, y)) for m, y in enumerate(loads)]
     else:
         coefs, loads = _load_orthonormal(pairs, model, n_components)
     latent_cov = _latent_covariance(model, loads)
@@ -244,5 +244,6 @@ def _signs(pairs, coefs):
 
     It does not depend on the order of columns or modalities.
     """
-    cubes = [np.sum((r.scale[:, None] * c) ** 3, axis=0) for r, c in zip(pairs.ranges, coefs)]
+    scaled = [r.scale[:, None] * c for r, c in zip(pairs.ranges, coefs, strict=True)]
+    cubes = [np.sum(weights**3, axis=0) for weights in scaled]
     return np.where(np.sum(cubes, axis=0) < 0, -1.0, 1.0)

@@ -1,10 +1,6 @@
-"""Which columns belong to which modality, and which rows have it.
+"""Which columns belong to which modality."""
 
-A sample is one row of a 2-D array in which the blocks of all modalities stand
-side by side. A modality that is missing from a sample is a block of NaN.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -72,9 +68,12 @@ def position_of(modality: Any, names: Sequence[str], parameter: str) -> int:
     if isinstance(modality, str):
         if modality in names:
             return list(names).index(modality)
-    elif isinstance(modality, Integral) and not isinstance(modality, bool):
-        if -len(names) <= modality < len(names):
-            return int(modality) % len(names)
+    elif (
+        isinstance(modality, Integral)
+        and not isinstance(modality, bool)
+        and -len(names) <= int(modality) < len(names)
+    ):
+        return int(modality) % len(names)
     raise ValueError(
         f"{parameter}={modality!r} is no modality: give a position below {len(names)} "
         f"or one of the names {list(names)}."
@@ -144,7 +143,7 @@ def _from_widths(widths, n_features):
 
 def _select(name, selector, n_features, frame, feature_names):
     """Column numbers of one entry of the mapping, as ``ColumnTransformer`` reads it."""
-    if isinstance(selector, Callable):
+    if callable(selector):
         if frame is None:
             raise ValueError(f"modality {name!r}: a callable needs the data to select from.")
         selector = selector(frame)
@@ -239,113 +238,3 @@ def _contiguous(columns):
     if np.all(np.diff(columns) == 1):
         return slice(int(columns[0]), int(columns[-1]) + 1)
     return columns
-
-
-def presence(X: np.ndarray, blocks: Blocks, first_row: int = 0) -> np.ndarray:
-    """Which modalities each row has.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    blocks : Blocks
-    first_row : int, default=0
-        Number of the first row, for the messages.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_samples, n_modalities)
-
-    Raises
-    ------
-    ValueError
-        If a block holds infinity, or NaN in some of its columns only.
-    """
-    present = np.ones((len(X), len(blocks)), dtype=bool)
-    for m, name in enumerate(blocks.names):
-        block = blocks.take(X, m)
-        infinite = np.isinf(block).any(axis=1)
-        if infinite.any():
-            raise ValueError(
-                f"Input X contains infinity: modality {name!r}, row "
-                f"{first_row + np.flatnonzero(infinite)[0]}. Remove or clip such values."
-            )
-        missing = np.isnan(block)
-        present[:, m] = ~missing.all(axis=1)
-        partly = present[:, m] & missing.any(axis=1)
-        if partly.any():
-            raise ValueError(
-                f"Input X contains NaN in part of a block: modality {name!r}, row "
-                f"{first_row + np.flatnonzero(partly)[0]}. A missing modality is a block "
-                "that is all NaN; impute scattered missing values before."
-            )
-    return present
-
-
-def select(X, columns: Columns, rows=None):
-    """Some columns, and some rows, of an array or dataframe, as what it is."""
-    if hasattr(X, "iloc"):  # pandas
-        X = X.iloc[:, columns]
-        return X if rows is None else X.iloc[rows]
-    if hasattr(X, "select") and hasattr(X, "columns"):  # polars
-        X = X[:, columns if isinstance(columns, slice) else columns.tolist()]
-        return X if rows is None else X[rows.tolist()]
-    X = np.asarray(X)[:, columns]
-    return X if rows is None else X[rows]
-
-
-def stack_modalities(*blocks, widths=None) -> np.ndarray:
-    """Put the blocks of several modalities side by side, ``None`` where one is missing.
-
-    Parameters
-    ----------
-    *blocks : array-like of shape (n_samples, d_m), or None
-        One block per modality, rows paired. ``None`` stands for a modality that these
-        samples lack; its columns become NaN.
-    widths : sequence of int, default=None
-        Width ``d_m`` of each modality. Needed where a block is ``None``.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, d_1 + ... + d_M)
-        float32 if every given block is, float64 otherwise.
-
-    Raises
-    ------
-    ValueError
-        If no block is given, if a width is needed and not given, or if the blocks
-        differ in their number of rows.
-
-    Examples
-    --------
-    >>> from skalign import stack_modalities
-    >>> stack_modalities([[1.0, 2.0]], None, widths=(2, 1))
-    array([[ 1.,  2., nan]])
-    """
-    arrays = [None if block is None else np.asarray(block) for block in blocks]
-    given = [m for m, array in enumerate(arrays) if array is not None]
-    if not given:
-        raise ValueError("no block is given: at least one modality must be present.")
-    if widths is None:
-        missing = [m for m in range(len(arrays)) if m not in given]
-        if missing:
-            raise ValueError(f"block {missing[0]} is None: pass widths=(d_1, ..., d_M).")
-        widths = [array.shape[-1] for array in arrays]
-    if len(widths) != len(arrays):
-        raise ValueError(f"{len(arrays)} blocks, but {len(widths)} widths: one width a block.")
-    n_samples = len(arrays[given[0]])
-    for m in given:
-        if arrays[m].ndim != 2 or arrays[m].shape[1] != widths[m]:
-            raise ValueError(
-                f"block {m} has shape {arrays[m].shape}, expected (n_samples, {widths[m]})."
-            )
-        if len(arrays[m]) != n_samples:
-            raise ValueError(
-                f"block {m} has {len(arrays[m])} rows, block {given[0]} has {n_samples}: "
-                "rows must be paired."
-            )
-    single = all(arrays[m].dtype == np.float32 for m in given)
-    X = np.full((n_samples, sum(widths)), np.nan, dtype=np.float32 if single else np.float64)
-    edges = np.concatenate([[0], np.cumsum(widths)])
-    for m in given:
-        X[:, edges[m] : edges[m + 1]] = arrays[m]
-    return X

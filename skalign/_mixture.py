@@ -138,9 +138,39 @@ def class_responsibilities(Z, posterior, sample_weight) -> np.ndarray:
 
 
 def component_classes(resp, posterior, sample_weight) -> np.ndarray:
-    """Class probabilities of each component, shape (K, C)."""
+    r"""Class probabilities of each component, by maximum likelihood.
+
+    Given the class the source is independent of the component, so that a pair has the likelihood
+    :math:`\sum_k r_{ik} \sum_c p(c \mid k) \, p(c \mid x_i^{(1)}) / p(c)`. An EM over
+    :math:`p(c \mid k)` climbs it. The mean posterior of a component's pairs, where it starts,
+    would count the source's own doubt as a mixture of classes.
+
+    Parameters
+    ----------
+    resp : ndarray of shape (n, K)
+        Responsibilities of the components.
+    posterior : ndarray of shape (n, C)
+        Class probabilities of the source classifier.
+    sample_weight : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (K, C)
+    """
     weighted = resp * sample_weight[:, None]
-    prior = sample_weight @ posterior / sample_weight.sum()
+    prior = np.maximum(sample_weight @ posterior / sample_weight.sum(), np.finfo(float).tiny)
+    ratio = posterior / prior
     # a component without rows says what is known without it
-    joint = weighted.T @ posterior + FLOOR * prior
-    return joint / joint.sum(axis=1, keepdims=True)
+    proba = _rows_to_one(weighted.T @ posterior + FLOOR * prior)
+    for _ in range(MAX_ITER):
+        classes = _rows_to_one(ratio * (resp @ proba))
+        update = _rows_to_one(weighted.T @ classes + FLOOR * prior)
+        change = np.max(np.abs(update - proba))
+        proba = update
+        if change < TOLERANCE:
+            break
+    return proba
+
+
+def _rows_to_one(values):
+    return values / values.sum(axis=1, keepdims=True)

@@ -37,7 +37,8 @@ class Model:
 
     def from_q(self, m: int, q: np.ndarray) -> np.ndarray:
         """Map functionals of q (r, k) to functionals of y."""
-        rest = q if self.rest[m] is None else self.rest[m].T @ q
+        turn = self.rest[m]
+        rest = q if turn is None else turn.T @ q
         return np.vstack([self.exact[m].T @ q, rest * np.sqrt(self.variance[m])[:, None]])
 
     def values(self, m: int, y: np.ndarray) -> np.ndarray:
@@ -72,7 +73,9 @@ def exact_directions(pairs: Pairs) -> list[np.ndarray]:
         for r, c in zip(pairs.ranges, candidates, strict=True)
     ]
     center = np.mean(latents, axis=0)
-    _, residual, turn = np.linalg.svd(np.vstack([z - center for z in latents]), full_matrices=False)
+    _, residual, turn = np.linalg.svd(
+        np.vstack([z - center for z in latents]), full_matrices=False
+    )
     limit = 10 * rounding * np.sqrt(max(r.rank for r in pairs.ranges))
     exact = [_nearest_orthonormal(c @ turn[residual <= limit].T) for c in candidates]
     principal = principal_turn(exact, spread)
@@ -87,12 +90,13 @@ def _nearest_orthonormal(a):
 def build_model(pairs: Pairs, exact: list[np.ndarray], shrinkage: float | str | None) -> Model:
     """Gaussian model of the pairs: exact directions as they are, the rest shrunk.
 
-    A block at unit column variances is shrunk as ``(1 - alpha) S + alpha I``, and cross-covariances
-    by ``sqrt((1 - alpha_m) (1 - alpha_l))``, as adding independent noise would: so the model stays
-    positive definite and no correlation exceeds one.
+    A block at unit column variances is shrunk as ``(1 - alpha) S + alpha I``, cross-covariances
+    by ``sqrt((1 - alpha_m) (1 - alpha_l))``, as adding independent noise would: so the model
+    stays positive definite and no correlation exceeds one.
     """
     alphas = [_alpha(r, shrinkage, pairs.moments.weight) for r in pairs.ranges]
-    rest, variance = [], []
+    rest: list[np.ndarray | None] = []
+    variance = []
     for block, a, alpha in zip(pairs.ranges, exact, alphas, strict=True):
         precision = 1 / block.spread**2
         if a.shape[1] == 0:

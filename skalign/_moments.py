@@ -53,6 +53,7 @@ class Moments:
         """Diagonal of ``C``."""
         if self.root is not None:
             return np.einsum("ij,ij->j", self.root, self.root)
+        assert self.scatter is not None
         return np.diagonal(self.scatter)
 
 
@@ -107,8 +108,9 @@ def merge(a: Moments | None, b: Moments | None) -> Moments | None:
     mean = a.mean + shift * (b.weight / weight)
     between = np.sqrt(a.weight / weight * b.weight) * shift
     merged = Moments(weight, a.n_rows + b.n_rows, mean)
-    if a.root is not None:
+    if a.root is not None and b.root is not None:
         return replace(merged, root=_triangle(np.vstack([a.root, b.root, between])))
+    assert a.scatter is not None and b.scatter is not None
     return replace(merged, scatter=a.scatter + b.scatter + np.outer(between, between))
 
 
@@ -118,6 +120,7 @@ def about_zero(m: Moments) -> Moments:
     zero = np.zeros_like(m.mean)
     if m.root is not None:
         return replace(m, mean=zero, root=_triangle(np.vstack([m.root, between])))
+    assert m.scatter is not None
     return replace(m, mean=zero, scatter=m.scatter + np.outer(between, between))
 
 

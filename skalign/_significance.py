@@ -1,4 +1,4 @@
-r"""How many dimensions do the modalities share beyond chance?
+r"""The number of dimensions that modalities share beyond chance.
 
 Under independence of Gaussian blocks the largest squared sample correlation of a
 :math:`p`- and a :math:`q`-dimensional block is the largest root of a double Wishart problem

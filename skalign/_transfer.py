@@ -6,17 +6,17 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.mixture import GaussianMixture
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
-from . import _mixture
+from . import _components, _source
 from ._aligner import NullSpaceAligner
-from ._blocks import NamedList, position_of, presence, select
+from ._blocks import NamedList, position_of
 from ._classifier import ModalityClassifier
-from ._labels import known_classes, known_labels
+from ._labels import known_labels
+from ._mixture import fit_law
+from ._stacking import presence, select
 from ._validation import check_option, check_weights, keep_state_on_error, validate_stack
 
 
@@ -170,7 +170,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         source, target = self._positions(blocks)
         present = presence(X, blocks)
         counted = np.ones(len(X), dtype=bool) if weights is None else weights > 0
-        estimator = self._fit_estimator(
+        estimator = clone(self._estimator())
+        _source.set_seed(estimator, self.random_state)
+        estimator = _source.fit(
+            estimator,
             select(frame, blocks.columns[source]),
             y,
             np.flatnonzero(known & present[:, source] & counted),
@@ -184,8 +187,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
                 f"X has no pairs: no row has both the source {blocks.names[source]!r} and the "
                 f"target {blocks.names[target]!r}."
             )
-        posterior = _posterior(estimator, select(frame, blocks.columns[source], pairs))
-        self.classes_, posterior = _all_classes(estimator.classes_, y[known & counted], posterior)
+        posterior = _source.posterior(estimator, select(frame, blocks.columns[source], pairs))
+        self.classes_, posterior = _source.all_classes(
+            estimator.classes_, y[known & counted], posterior
+        )
         pair_weights = np.ones(len(pairs)) if weights is None else weights[pairs]
         self.estimator_, self.aligner_ = estimator, aligner
         self._fit_laws(X[pairs], present[pairs], posterior, pair_weights)
@@ -220,7 +225,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             if len(rows):
                 proba[rows] = self.target_classifier_._predict_proba(blocks.take(X, target)[rows])
         else:
-            usable = present.any(axis=1)
+            usable = np.asarray(present.any(axis=1))
             proba = self._fuse(frame, X, present, blocks, source)
         missing = len(X) - int(usable.sum())
         if missing:
@@ -291,7 +296,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         if sample_weight is None:
             return {"estimator": {}, "aligner": {}}
         estimator = self._estimator()
-        if not has_fit_parameter(estimator, "sample_weight") and not _frozen(estimator):
+        if not has_fit_parameter(estimator, "sample_weight") and not _source.frozen(estimator):
             raise ValueError(
                 f"estimator={type(estimator).__name__} takes no sample_weight: fit without "
                 "weights, or choose an estimator whose fit takes them."
@@ -301,13 +306,13 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _fit_aligner(self, frame, params):
         aligner = clone(self._aligner())
-        kind = aligner.estimator if _frozen(aligner) else aligner
+        kind = aligner.estimator if _source.frozen(aligner) else aligner
         if not isinstance(kind, NullSpaceAligner):
             raise ValueError(
                 f"aligner={kind!r} must be a NullSpaceAligner, which may be frozen by "
                 "sklearn.frozen.FrozenEstimator."
             )
-        if _frozen(aligner):
+        if _source.frozen(aligner):
             check_is_fitted(kind)
             if kind.n_features_in_ != self.n_features_in_:
                 raise ValueError(
@@ -317,38 +322,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             return kind
         if aligner.n_components == "auto":
             aligner.set_params(n_components=None)
-        self._set_seed(aligner)
+        _source.set_seed(aligner, self.random_state)
         return aligner.fit(frame, None, **params)
-
-    def _fit_estimator(self, block, y, rows, params, name):
-        estimator = clone(self._estimator())
-        if _frozen(estimator):
-            check_is_fitted(estimator)
-        elif len(rows) == 0:
-            raise ValueError(
-                f"no labelled row has the source modality {name!r}: the source classifier has "
-                "nothing to learn from. Label some rows, or freeze a fitted classifier with "
-                "sklearn.frozen.FrozenEstimator."
-            )
-        else:
-            labels = y[rows]
-            classes = known_classes(labels)
-            if len(classes) < 2:
-                raise ValueError(
-                    f"the labelled rows of the source modality {name!r} hold a single class, "
-                    f"{classes[0]!r}: a classifier needs at least two classes."
-                )
-            if labels.dtype.kind == "O" and not isinstance(classes[0], str):
-                labels = np.array(labels.tolist())  # numbers in object labels
-            self._set_seed(estimator)
-            params = {
-                key: value if key != "sample_weight" or value is None else np.asarray(value)[rows]
-                for key, value in params.items()
-            }
-            estimator.fit(select(block, slice(None), rows), labels, **params)
-        if len(estimator.classes_) < 2:
-            raise ValueError("estimator knows a single class: a classifier needs at least two.")
-        return estimator
 
     def _fit_laws(self, X, present, posterior, weights):
         """Components in the aligned space, and their law in each modality."""
@@ -356,49 +331,20 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         latents = [z.astype(np.float64, copy=False) for z in aligner._encode(X)]
         aligned = aligner.transform(X).astype(np.float64, copy=False)
         if self.mixture is None:
-            resp = _mixture.class_responsibilities(latents[target], posterior, weights)
-            tied = True
-            law = _mixture.fit_law(aligned, resp, weights, tied)
-            self.mixture_ = _as_mixture(law)
+            parts = _components.of_classes(latents[target], aligned, posterior, weights)
         else:
-            self.mixture_ = self._fit_mixture(aligned, weights)
-            resp = self.mixture_.predict_proba(aligned)
-            tied = getattr(self.mixture_, "covariance_type", None) == "tied"
-        class_proba = _mixture.component_classes(resp, posterior, weights)
+            mixture = clone(self.mixture)
+            _source.set_seed(mixture, self.random_state)
+            parts = _components.of_mixture(mixture, aligned, posterior, weights)
         classifiers = []
         for m, encoder in enumerate(aligner.encoders_):
             rows = present[:, m]
-            law = _mixture.fit_law(latents[m][rows], resp[rows], weights[rows], tied)
+            law = fit_law(latents[m][rows], parts.resp[rows], weights[rows], parts.tied)
             classifiers.append(
-                ModalityClassifier._from_law(encoder, law, class_proba, self.classes_)
+                ModalityClassifier._from_law(encoder, law, parts.class_proba, self.classes_)
             )
         self.classifiers_ = NamedList(classifiers, aligner.modality_names_)
-        self.component_class_proba_ = class_proba
-
-    def _fit_mixture(self, aligned, weights):
-        mixture = clone(self.mixture)
-        if not hasattr(mixture, "predict_proba"):
-            raise ValueError(
-                f"mixture={mixture!r} has no predict_proba: use an estimator of sklearn.mixture."
-            )
-        self._set_seed(mixture)
-        if np.any(weights != np.round(weights)):
-            raise ValueError(
-                f"mixture={type(mixture).__name__} takes no sample_weight, so that weights must "
-                "be whole numbers here: how often a row is repeated."
-            )
-        # neither the order nor the coding of repeated rows may show in the result
-        order = np.lexsort(np.round(aligned, 8).T[::-1])
-        return mixture.fit(np.repeat(aligned[order], weights[order].astype(int), axis=0))
-
-    def _set_seed(self, estimator):
-        if self.random_state is not None:
-            unset = {
-                name: self.random_state
-                for name, value in estimator.get_params().items()
-                if name.split("__")[-1] == "random_state" and value is None
-            }
-            estimator.set_params(**unset)
+        self.mixture_, self.component_class_proba_ = parts.mixture, parts.class_proba
 
     # -- steps of predict ------------------------------------------------------------------------
 
@@ -417,19 +363,18 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         with np.errstate(divide="ignore"):
             prior = np.log(self.class_prior_)
         total = np.tile(prior, (len(X), 1))
-        certain = np.isneginf(prior)
+        impossible = np.isneginf(prior)
         for m in range(len(blocks)):
             rows = np.flatnonzero(present[:, m])
             if len(rows) == 0:
                 continue
             if m == source:
-                part = _posterior(self.estimator_, select(frame, blocks.columns[m], rows))
-                part = _all_classes(self.estimator_.classes_, self.classes_, part)[1]
+                part = _source.posterior(self.estimator_, select(frame, blocks.columns[m], rows))
+                part = _source.all_classes(self.estimator_.classes_, self.classes_, part)[1]
             else:
                 part = self.classifiers_[m]._predict_proba(blocks.take(X, m)[rows])
-            with np.errstate(divide="ignore"):
-                ratio = np.log(np.maximum(part, np.finfo(float).tiny)) - np.where(certain, 0, prior)
-            total[rows] += ratio
+            part = np.log(np.maximum(part, np.finfo(float).tiny))
+            total[rows] += part - np.where(impossible, 0.0, prior)
         return np.exp(total - logsumexp(total, axis=1, keepdims=True))
 
     def __sklearn_tags__(self):
@@ -441,37 +386,3 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
 def _routing():
     return get_config().get("enable_metadata_routing", False)
-
-
-def _frozen(estimator):
-    return isinstance(estimator, FrozenEstimator)
-
-
-def _posterior(estimator, block):
-    """Class probabilities of the source; hard predictions where it has no probabilities."""
-    if hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict_proba(block), dtype=np.float64)
-    predicted = np.asarray(estimator.predict(block))
-    return (predicted[:, None] == np.asarray(estimator.classes_)[None]).astype(np.float64)
-
-
-def _all_classes(known, labels, posterior):
-    """Classes of the source and of the labels, and the posterior over all of them."""
-    if np.asarray(known).dtype.kind in "US" or labels.dtype.kind in "US":
-        known, labels = np.asarray(known, dtype=object), np.asarray(labels, dtype=object)
-    classes = known_classes(np.concatenate([known, labels])) if len(labels) else np.asarray(known)
-    full = np.zeros((len(posterior), len(classes)))
-    full[:, np.searchsorted(classes, known)] = posterior
-    return classes, full
-
-
-def _as_mixture(law):
-    """A fitted GaussianMixture with these components."""
-    covariance_type = "tied" if law.tied else "full"
-    mixture = GaussianMixture(len(law.weights), covariance_type=covariance_type)
-    mixture.weights_, mixture.means_, mixture.covariances_ = law.weights, law.means, law.covariances
-    mixture.precisions_ = np.linalg.inv(law.covariances)
-    roots = np.linalg.inv(np.linalg.cholesky(law.covariances))
-    mixture.precisions_cholesky_ = np.swapaxes(roots, -1, -2)
-    mixture.converged_, mixture.n_features_in_ = True, law.means.shape[1]
-    return mixture

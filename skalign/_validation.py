@@ -56,7 +56,7 @@ def check_weights(sample_weight, X):
     check_consistent_length(X, weights)
     if np.any(weights < 0):
         raise ValueError(
-            f"sample_weight must be non-negative: row {np.flatnonzero(weights < 0)[0]} is negative."
+            f"sample_weight is negative at row {np.flatnonzero(weights < 0)[0]}: it counts rows."
         )
     if not np.any(weights > 0):
         raise ValueError("sample_weight is zero for all rows: at least one must be positive.")
@@ -65,7 +65,7 @@ def check_weights(sample_weight, X):
 
 def check_option(name, value, options):
     """Raise unless ``value`` is one of ``options``."""
-    if not any(value is option or (isinstance(value, str) and value == option) for option in options):
+    if not (value is None or isinstance(value, str)) or value not in options:
         raise ValueError(f"{name}={value!r} must be one of {list(options)}.")
 
 

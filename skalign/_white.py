@@ -59,7 +59,7 @@ class Pairs:
     accurate: bool  # false where a covariance is too coarse and a root is wanted
 
 
-def whiten_pairs(moments: Moments, columns, *, tol=None, eps=np.finfo(float).eps) -> Pairs:
+def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) -> Pairs:
     """Restrict each block to its numerical range and make it white there.
 
     Parameters
@@ -78,9 +78,9 @@ def whiten_pairs(moments: Moments, columns, *, tol=None, eps=np.finfo(float).eps
     for m, a in enumerate(ranges):
         for k in range(m + 1, len(ranges)):
             b = ranges[k]
-            if moments.root is not None:
+            if a.white is not None and b.white is not None:
                 cross[m, k] = a.white.T @ b.white
-            else:
+            elif moments.scatter is not None:
                 block = moments.scatter[np.ix_(columns[m], columns[k])] / moments.weight
                 cross[m, k] = a.coef(np.eye(a.rank)).T @ block @ b.coef(np.eye(b.rank))
     accurate = moments.root is not None or _covariance_suffices(ranges, cross)

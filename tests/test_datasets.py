@@ -148,7 +148,7 @@ def test_class_means_decide_the_sizes():
 
 
 @pytest.mark.parametrize(
-    "name, bad",
+    ("name", "bad"),
     [
         ("n_samples", 0),
         ("n_samples", 10.0),
