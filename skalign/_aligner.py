@@ -230,11 +230,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         latents = self._encode(X)
         if np.isfinite(sum(latents)).all():
             return sum(latents) / len(latents)
-        present = self._presence(X)
-        total = np.zeros_like(latents[0])
-        for m, z in enumerate(latents):
-            total[present[:, m]] += z[present[:, m]]
-        return total / present.sum(axis=1, keepdims=True, dtype=total.dtype)
+        return mean_of_present(latents, self._presence(X))
 
     def inverse_transform(self, X):
         """Map latents back to the features of all modalities.
@@ -309,7 +305,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Z = np.hstack(self._encode(X)).astype(np.float64, copy=False)
         paired = np.isfinite(Z).all(axis=1)
         if not paired.all():
-            paired = self._presence(X).all(axis=1)
+            paired = presence(X, self._blocks).all(axis=1)
         weights = np.ones(len(X)) if weights is None else weights
         weights = np.where(paired, weights, 0.0)
         if not weights.any():
@@ -393,3 +389,11 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def mean_of_present(latents, present):
+    """Mean of the encodings that each row has; latents may be NaN where it has none."""
+    total = np.zeros_like(latents[0])
+    for m, z in enumerate(latents):
+        total[present[:, m]] += z[present[:, m]]
+    return total / present.sum(axis=1, keepdims=True, dtype=total.dtype)

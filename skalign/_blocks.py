@@ -208,7 +208,7 @@ def _name_slice(modality, selector, feature_names):
 
 def _check_partition(names, columns, n_features, feature_names):
     def called(column):
-        return repr(column if feature_names is None else str(feature_names[column]))
+        return repr(int(column) if feature_names is None else str(feature_names[column]))
 
     owner = np.full(n_features, -1)
     for m, (name, found) in enumerate(zip(names, columns, strict=True)):

@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 
 # Weight of the latents against the source's posterior in the EM; full weight lets the components
 # drift to whatever structure the latents have.
-TEMPER = 0.3
+TEMPER = 1.0
 MAX_ITER = 50
 TOLERANCE = 1e-4
 # Smallest share of the mean variance that a pooled covariance keeps in each direction.

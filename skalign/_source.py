@@ -56,7 +56,7 @@ def fit(estimator, block, y, rows, params, name):
         if len(classes) < 2:
             raise ValueError(
                 f"the labelled rows of the source modality {name!r} hold a single class, "
-                f"{classes[0]!r}: a classifier needs at least two classes."
+                f"{classes.tolist()[0]!r}: a classifier needs at least two classes."
             )
         if labels.dtype.kind == "O" and not isinstance(classes[0], str):
             labels = np.array(labels.tolist())  # numbers that were in object labels

@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
 from . import _components, _source
-from ._aligner import NullSpaceAligner
+from ._aligner import NullSpaceAligner, mean_of_present
 from ._blocks import NamedList, position_of
 from ._classifier import ModalityClassifier
 from ._labels import known_labels
@@ -40,7 +40,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     ----------
     estimator : classifier, default=None
         Classifier of the source modality. ``None`` is
-        :class:`~sklearn.linear_model.LogisticRegression`. One without ``predict_proba`` takes
+        ``LogisticRegression(max_iter=1000)``. One without ``predict_proba`` takes
         part with its hard predictions. Wrap a fitted one in
         :class:`~sklearn.frozen.FrozenEstimator` to use it as it is; then no label is needed.
     aligner : NullSpaceAligner, default=None
@@ -278,7 +278,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     def _estimator(self):
         if self.estimator is not None:
             return self.estimator
-        default = LogisticRegression()
+        default = LogisticRegression(max_iter=1000)
         return default.set_fit_request(sample_weight=True) if _routing() else default
 
     def _aligner(self):
@@ -329,7 +329,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         """Components in the aligned space, and their law in each modality."""
         aligner, target = self.aligner_, self._positions(self.aligner_._blocks)[1]
         latents = [z.astype(np.float64, copy=False) for z in aligner._encode(X)]
-        aligned = aligner.transform(X).astype(np.float64, copy=False)
+        aligned = mean_of_present(latents, present)
         if self.mixture is None:
             parts = _components.of_classes(latents[target], aligned, posterior, weights)
         else:

@@ -118,9 +118,10 @@ def _block_range(moments, columns, tol, eps):
 
 
 def _covariance_suffices(ranges, cross):
+    if min(block.rank for block in ranges) == 0:
+        return True
     for block in ranges:
         deficient = block.rank < np.sum(block.scale > 0)
         if deficient or block.spread[0] > COVARIANCE_CONDITION * block.spread[-1]:
             return False
-    tops = [np.linalg.norm(c, 2) if c.size else 0.0 for c in cross.values()]
-    return max(tops) < 1 - NEARLY_ONE
+    return max(np.linalg.norm(c, 2) for c in cross.values()) < 1 - NEARLY_ONE

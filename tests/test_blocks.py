@@ -1,0 +1,296 @@
+"""Blocks: every way to name columns gives the same blocks, every wrong way says what is wrong."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.compose import make_column_selector
+
+from skalign._blocks import NamedList, position_of, resolve
+
+relaxed = settings(deadline=None)
+NAMES = np.array(["v0", "v1", "i0", "i1", "i2"], dtype=object)
+broken = pytest.mark.xfail(reason="raises TypeError, names no modality", raises=TypeError)
+
+
+def stack(n_features, n_samples=3):
+    """Rows in which every value is different."""
+    return np.arange(n_samples * n_features, dtype=float).reshape(n_samples, n_features)
+
+
+def columns_of(blocks):
+    """Column numbers of all modalities as lists."""
+    return [blocks.indices(m).tolist() for m in range(len(blocks))]
+
+
+@st.composite
+def partitions(draw, ordered=False):
+    """All columns, split among modalities in any way."""
+    n_features = draw(st.integers(2, 12))
+    every = list(range(n_features)) if ordered else draw(st.permutations(range(n_features)))
+    cuts = draw(st.sets(st.integers(1, n_features - 1), min_size=1, max_size=4))
+    edges = [0, *sorted(cuts), n_features]
+    return [list(every[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def spellings(columns, n_features):
+    """All the ways to select some columns in a given order."""
+    names = [f"x{j}" for j in columns]
+    yield from [columns, tuple(columns), np.array(columns), np.array(columns, dtype=np.uint8)]
+    yield [j - n_features for j in columns]
+    yield from [names, tuple(names), np.array(names), np.array(names, dtype=object)]
+    yield from [pd.Index(names), pd.Series(columns), lambda frame: columns, lambda frame: names]
+    yield lambda frame: list(frame.columns[columns])
+    if len(columns) == 1:
+        yield from [columns[0], np.int64(columns[0]), names[0], columns[0] - n_features]
+    mask = np.isin(np.arange(n_features), columns)
+    if columns == sorted(columns):
+        yield from [mask, mask.tolist(), pd.Series(mask), lambda frame: mask]
+    if columns == list(range(columns[0], columns[-1] + 1)):
+        yield from [slice(columns[0], columns[-1] + 1), slice(names[0], names[-1])]
+        yield lambda frame: slice(names[0], names[-1])
+    step = columns[1] - columns[0] if len(columns) > 1 else 1
+    if columns == list(range(columns[0], columns[-1] + 1, max(step, 1))):
+        yield slice(columns[0], columns[-1] + 1, step)
+        yield slice(names[0], names[-1], step)
+
+
+@relaxed
+@given(partitions(), st.data())
+def test_mapping_takes_the_columns_in_the_order_given(parts, data):
+    """Whatever the permutation of columns and the way to write it, blocks are X[:, columns]."""
+    n_features = sum(map(len, parts))
+    frame = pd.DataFrame(stack(n_features), columns=[f"x{j}" for j in range(n_features)])
+    modalities = {
+        f"m{m}": data.draw(st.sampled_from(list(spellings(part, n_features))))
+        for m, part in enumerate(parts)
+    }
+    blocks = resolve(modalities, n_features, frame, frame.columns.to_numpy())
+    X = frame.to_numpy()
+    assert blocks.names == tuple(modalities)
+    assert blocks.n_features == n_features
+    assert blocks.widths == [len(part) for part in parts]
+    assert columns_of(blocks) == parts
+    for m, part in enumerate(parts):
+        np.testing.assert_array_equal(blocks.take(X, m), X[:, part])
+
+
+@relaxed
+@given(partitions(ordered=True), st.sampled_from([list, np.array, "mask", "widths"]))
+def test_contiguous_columns_are_a_view(parts, form):
+    """No copy is made of a contiguous block, however its columns were written."""
+    n_features = sum(map(len, parts))
+    if form == "widths":
+        modalities = [len(part) for part in parts]
+    elif form == "mask":
+        modalities = {f"m{m}": np.isin(range(n_features), part) for m, part in enumerate(parts)}
+    else:
+        modalities = {f"m{m}": form(part) for m, part in enumerate(parts)}
+    X = stack(n_features)
+    blocks = resolve(modalities, n_features)
+    for m, part in enumerate(parts):
+        block = blocks.take(X, m)
+        np.testing.assert_array_equal(block, X[:, part])
+        assert np.shares_memory(block, X)
+
+
+@relaxed
+@given(st.integers(2, 41))
+def test_none_halves(n_features):
+    """Without a word on modalities there are two; the first has the odd column."""
+    blocks = resolve(None, n_features)
+    first, second = blocks.widths
+    assert first + second == n_features
+    assert first - second in (0, 1)
+    assert sum(columns_of(blocks), []) == list(range(n_features))
+
+
+@relaxed
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=5))
+def test_widths_stand_in_order(widths):
+    """A list, a tuple, an array and numpy integers give the same blocks side by side."""
+    expected = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+    for form in (list, tuple, np.array, lambda w: [np.int32(d) for d in w]):
+        blocks = resolve(form(widths), sum(widths))
+        assert blocks.widths == widths
+        assert columns_of(blocks) == [columns.tolist() for columns in expected]
+        assert len(set(blocks.names)) == len(blocks) == len(widths)
+
+
+def test_make_column_selector():
+    """A selector of scikit-learn chooses from the frame, by pattern and by type."""
+    frame = pd.DataFrame(
+        {"i0": [1.0], "v0": [2.0], "i1": [3.0], "v1": [4.0], "n": np.array([5], dtype=np.int64)}
+    )
+    modalities = {
+        "video": make_column_selector(pattern="^v"),
+        "imu": make_column_selector(pattern="^i", dtype_include=float),
+        "count": make_column_selector(dtype_include=np.int64),
+    }
+    blocks = resolve(modalities, 5, frame, frame.columns.to_numpy())
+    assert columns_of(blocks) == [[1, 3], [0, 2], [4]]
+
+
+def test_callable_on_an_array():
+    """A callable gets the data as they are, arrays too."""
+    X = stack(4)
+    blocks = resolve({"a": lambda data: np.flatnonzero(data[0] < 2), "b": [2, 3]}, 4, X)
+    assert columns_of(blocks) == [[0, 1], [2, 3]]
+
+
+def test_slices_of_names_have_both_ends():
+    """As in ColumnTransformer a slice of names includes its end; an open end goes to the edge."""
+    for modalities in (
+        {"video": slice("v0", "v1"), "imu": slice("i0", "i2")},
+        {"video": slice(None, "v1"), "imu": slice("i0", None)},
+        {"video": slice(None, 2), "imu": slice(-3, None)},
+    ):
+        assert columns_of(resolve(modalities, 5, None, NAMES)) == [[0, 1], [2, 3, 4]]
+
+
+@relaxed
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=5, unique=True), st.data())
+def test_position_of_counts_and_looks_up(names, data):
+    """A position, the same one counted from the end, and the name are one modality."""
+    m = data.draw(st.integers(0, len(names) - 1))
+    for spelling in (m, np.int64(m), m - len(names), names[m]):
+        assert position_of(spelling, names, "source") == m
+    blocks = resolve({name: [j] for j, name in enumerate(names)}, len(names))
+    assert blocks.position(names[m]) == blocks.position(m - len(names)) == m
+
+
+@pytest.mark.parametrize("modality", [2, -3, "sound", "", True, False, 0.0, None, ("video",)])
+def test_position_of_an_unknown_modality(modality):
+    """The message has the parameter, what was given and what there is."""
+    with pytest.raises(ValueError) as caught:
+        position_of(modality, ("video", "imu"), "source")
+    message = str(caught.value)
+    assert f"source={modality!r}" in message
+    assert "'video', 'imu'" in message
+
+
+def test_named_list_answers_to_names():
+    """A list in every way, and a name is one more key."""
+    items = NamedList([10, 20, 30], ["video", "imu", "sound"])
+    assert isinstance(items, list)
+    assert items == [10, 20, 30]
+    assert [items["video"], items["imu"], items["sound"]] == list(items)
+    assert items[1] == items[-2] == items[np.int64(1)] == 20
+    assert items[1:] == [20, 30]
+    assert items[::-1] == [30, 20, 10]
+    with pytest.raises(ValueError, match=r"modality='radar' is no modality.*'video', 'imu'"):
+        items["radar"]
+    with pytest.raises(IndexError):
+        items[3]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_named_list_survives_pickle(protocol):
+    """Items and names come back."""
+    back = pickle.loads(pickle.dumps(NamedList([1, [2]], ["a", "b"]), protocol))
+    assert isinstance(back, NamedList)
+    assert back == [1, [2]]
+    assert back.names == ("a", "b")
+    assert back["b"] == [2]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_named_list_survives_copy(copied):
+    """A copy has the names and is a list of its own."""
+    items = NamedList([1, 2], ["a", "b"])
+    other = copied(items)
+    other.append(3)
+    assert items == [1, 2]
+    assert other["b"] == 2
+    assert other.names == items.names
+
+
+@pytest.mark.parametrize(
+    ("modalities", "parts"),
+    [
+        ([2, 2], [r"modalities=\[2, 2\]", "sum to 4", "5 features"]),
+        ([3, 3], ["modalities=", "sum to 6", "5 features"]),
+        ([5, 0], [r"modalities\[1\]=0", "positive integer"]),
+        ([6, -1], [r"modalities\[1\]=-1", "positive integer"]),
+        ([2.0, 3.0], [r"modalities\[0\]=2.0", "positive integer"]),
+        (np.array([2.0, 3.0]), [r"modalities\[0\]", "positive integer"]),
+        ([4, True], [r"modalities\[1\]=True", "positive integer"]),
+        ([2, "3"], [r"modalities\[1\]='3'", "positive integer"]),
+        ([2, None], [r"modalities\[1\]=None", "positive integer"]),
+        ([[2, 3]], [r"modalities\[0\]=\[2, 3\]", "positive integer"]),
+        ([5], [r"modalities=\[5\]", "1 modality", "at least two"]),
+        ({"video": slice(None)}, ["modalities=", "1 modality", "at least two"]),
+        ("video", ["modalities='video'", "widths"]),
+        (5, ["modalities=5", "widths"]),
+        ({2, 3}, ["modalities=", "widths"]),
+        ({"video": [0, 1, 2], "imu": [2, 3, 4]}, ["'video'", "'imu'", "overlap", "2"]),
+        ({"video": [0, 1, 0], "imu": [2, 3, 4]}, ["'video'", "0.* twice"]),
+        ({"video": [0, 1], "imu": [2, 3, -3, 4]}, ["'imu'", "2.* twice"]),
+        ({"video": [], "imu": [0, 1, 2, 3, 4]}, ["'video'", "no column", "empty"]),
+        ({"video": slice(0), "imu": slice(0, 5)}, ["'video'", "no column", "empty"]),
+        ({"video": slice(9, 12), "imu": slice(0, 5)}, ["'video'", "no column", "empty"]),
+        ({"video": [False] * 5, "imu": slice(0, 5)}, ["'video'", "no column", "empty"]),
+        ({"video": [0, 1], "imu": [3, 4]}, ["1 columns belong to no modality", "2"]),
+        ({"video": [1], "imu": [3]}, ["3 columns belong to no modality", "0"]),
+        ({}, ["belong to no modality"]),
+        ({"video": ["v0"], "imu": slice(1, 5)}, ["'video'", "'v0'", "no column names"]),
+        ({"video": slice("v0", "v1"), "imu": [2, 3, 4]}, ["'video'", "'v0'", "no column names"]),
+        ({"video": [0, 1], 1: [2, 3, 4]}, ["key 1", "strings"]),
+        ({None: [0, 1], "imu": [2, 3, 4]}, ["key None", "strings"]),
+        ({"video": [0, 1], "imu": [2, 3, 5]}, ["'imu'", "column 5", "out of range", "5 features"]),
+        ({"video": [0, -6], "imu": [2, 3, 4]}, ["'video'", "column -6", "out of range"]),
+        ({"video": 7, "imu": [2, 3, 4]}, ["'video'", "column 7", "out of range"]),
+        ({"video": [True, False], "imu": [1, 2, 3, 4]}, ["'video'", "mask", "2 entries"]),
+        ({"video": [0.0, 1.0], "imu": [2, 3, 4]}, ["'video'", "integers", "float64"]),
+        ({"video": [0, "v1"], "imu": [2, 3, 4]}, ["'video'", "integers"]),
+        ({"video": make_column_selector(), "imu": [0]}, ["'video'", "callable needs the data"]),
+        pytest.param({"video": 1.5, "imu": [2, 3, 4]}, ["'video'"], marks=broken),
+        pytest.param({"video": None, "imu": [2, 3, 4]}, ["'video'"], marks=broken),
+        pytest.param({"video": [[0, 1]], "imu": [2, 3, 4]}, ["'video'"], marks=broken),
+        pytest.param(np.array(5), ["modalities="], marks=broken),
+    ],
+)
+def test_wrong_modalities_are_named(modalities, parts):
+    """The message has the parameter or the modality, and what is wrong with it."""
+    with pytest.raises(ValueError, match="(?s)" + ".*".join(parts)):
+        resolve(modalities, 5)
+
+
+@pytest.mark.parametrize(
+    ("modalities", "match"),
+    [
+        ({"video": ["v0", "v7"], "imu": slice(2, 5)}, r"'video'.*no column named 'v7'"),
+        ({"video": slice("v0", "v7"), "imu": slice(2, 5)}, r"'video'.*no column named 'v7'"),
+        ({"video": "v0", "imu": ["i0", "i1", "i2"]}, r"1 columns.*the first is 'v1'"),
+        ({"video": ["v0", "v1", "i0"], "imu": slice("i0", "i2")}, r"overlap.*'i0'"),
+        ({"video": ["v0", "v1", "v0"], "imu": slice("i0", "i2")}, r"'video'.*'v0' twice"),
+    ],
+)
+def test_columns_with_names_are_called_by_name(modalities, match):
+    """Where columns have names, messages use them."""
+    with pytest.raises(ValueError, match=match):
+        resolve(modalities, 5, None, NAMES)
+
+
+@pytest.mark.xfail(
+    np.lib.NumpyVersion(np.__version__) >= "2.0.0", reason="repr of numpy 2 scalars"
+)
+@pytest.mark.parametrize(
+    "modalities",
+    [
+        {"video": [0, 1, 0], "imu": [2, 3, 4]},
+        {"video": [0, 1, 2], "imu": [2, 3, 4]},
+        {"video": [1], "imu": [3]},
+        np.array([1, 3]),
+        np.array([5, 0]),
+    ],
+)
+def test_messages_have_plain_numbers(modalities):
+    """A message says 2, not np.int64(2)."""
+    with pytest.raises(ValueError) as caught:
+        resolve(modalities, 5)
+    assert "np." not in str(caught.value)

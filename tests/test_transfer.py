@@ -1,0 +1,247 @@
+"""CrossModalTransferClassifier on data that it was made for."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from skalign import CrossModalTransferClassifier, NullSpaceAligner, stack_modalities
+from skalign.datasets import make_paired_gaussians
+
+WIDTHS = [6, 9]
+
+
+def aligner(**options):
+    return NullSpaceAligner(modalities=WIDTHS, **options)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Labelled rows (source only), pairs without label, test rows (target only)."""
+    pairs = make_paired_gaussians(
+        900, n_features=WIDTHS, n_latent=3, n_classes=3, noise=2.0, random_state=5
+    )
+    X, y = pairs.X.copy(), pairs.y.copy()
+    X[:300, 6:] = np.nan
+    y[300:] = -1
+    X[600:, :6] = np.nan
+    return {"X": X[:600], "y": y[:600], "X_test": X[600:], "y_test": pairs.y[600:], "all": pairs}
+
+
+def test_labels_cross_without_one_in_the_target(data):
+    """As good as a supervised classifier of the target, within a few points."""
+    model = CrossModalTransferClassifier(aligner=aligner()).fit(data["X"], data["y"])
+    pairs = data["all"]
+    supervised = LinearDiscriminantAnalysis().fit(pairs.X[300:600, 6:], pairs.y[300:600])
+    ceiling = supervised.score(pairs.X[600:, 6:], data["y_test"])
+    assert model.score(data["X_test"], data["y_test"]) >= ceiling - 0.03
+    assert model.estimator_.n_features_in_ == 6
+    assert model.mixture_.means_.shape == (3, model.aligner_.n_components_)
+    np.testing.assert_allclose(
+        model.mixture_.predict_proba(model.aligner_.transform(pairs.X)).sum(axis=1), 1
+    )
+    np.testing.assert_allclose(model.class_prior_.sum(), 1)
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(
+        copy.predict_proba(data["X_test"]), model.predict_proba(data["X_test"])
+    )
+
+
+def test_five_minutes_on_real_data():
+    """Halves of digits: labels on the left, predictions on the right."""
+    digits = load_digits()
+    images = digits.images
+    left, right = images[:, :, :4].reshape(-1, 32), images[:, :, 4:].reshape(-1, 32)
+    X = np.vstack(
+        [
+            stack_modalities(left[:600], None, widths=(32, 32)),
+            stack_modalities(left[600:1200], right[600:1200]),
+        ]
+    )
+    y = np.concatenate([digits.target[:600], np.full(600, -1)])
+    model = make_pipeline(
+        StandardScaler(),
+        CrossModalTransferClassifier(
+            LogisticRegression(C=0.3, max_iter=1000), aligner=NullSpaceAligner(modalities=[32, 32])
+        ),
+    ).fit(X, y)
+    test = stack_modalities(None, right[1200:], widths=(32, 32))
+    assert model.score(test, digits.target[1200:]) > 0.7
+
+
+@pytest.mark.parametrize(
+    "mixture",
+    [
+        GaussianMixture(3, random_state=0),
+        GaussianMixture(5, covariance_type="tied", random_state=0),
+        GaussianMixture(4, covariance_type="diag", random_state=0),
+        BayesianGaussianMixture(n_components=5, random_state=0, max_iter=500),
+    ],
+    ids=str,
+)
+def test_any_mixture_of_sklearn(data, mixture):
+    """Components get classes by the source's posterior."""
+    model = CrossModalTransferClassifier(aligner=aligner(n_components=3), mixture=mixture)
+    model.fit(data["X"], data["y"])
+    assert model.score(data["X_test"], data["y_test"]) > 0.9
+    assert type(model.mixture_) is type(mixture)
+    assert model.mixture_ is not mixture
+    assert model.component_class_proba_.shape == (mixture.n_components, 3)
+    np.testing.assert_allclose(model.component_class_proba_.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        lambda y: np.where(y < 0, None, np.array(["a", "b", "c"], dtype=object)[y]),
+        lambda y: np.where(y < 0, np.nan, np.array(["a", "b", "c"], dtype=object)[y]),
+        lambda y: np.array([str(v) for v in y]),
+        lambda y: np.array(y.tolist(), dtype=object),
+        lambda y: y.astype(float),
+        lambda y: np.where(y < 0, y, y + 10),
+    ],
+    ids=["None", "NaN", "strings", "objects", "floats", "shifted"],
+)
+def test_codings_of_labels(data, coding):
+    """Classes come back as they were given, predictions do not depend on their names."""
+    y = coding(data["y"])
+    plain = CrossModalTransferClassifier(aligner=aligner()).fit(data["X"], data["y"])
+    model = CrossModalTransferClassifier(aligner=aligner()).fit(data["X"], y)
+    labels = [y[np.flatnonzero(data["y"] == c)[0]] for c in range(3)]
+    assert list(model.classes_) == labels
+    np.testing.assert_allclose(
+        model.predict_proba(data["X_test"]), plain.predict_proba(data["X_test"]), atol=1e-9
+    )
+    expected = np.array(labels, dtype=object)[plain.predict(data["X_test"])]
+    assert list(model.predict(data["X_test"])) == list(expected)
+
+
+def test_minus_one_and_one_are_binary_labels(data):
+    """The usual coding of two classes is not taken for missing labels."""
+    pairs = data["all"]
+    y = np.where(pairs.y == 0, -1, 1)
+    model = CrossModalTransferClassifier(aligner=aligner()).fit(pairs.X, y)
+    assert list(model.classes_) == [-1, 1]
+    assert model.score(pairs.X, y) > 0.9
+
+
+def test_frozen_estimators_are_used_as_they_are(data):
+    """A deployed classifier and a deployed aligner; then no label is needed."""
+    pairs = data["all"]
+    teacher = GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300])
+    space = aligner(n_components=3).fit(pairs.X[300:600])
+    model = CrossModalTransferClassifier(
+        FrozenEstimator(teacher), aligner=FrozenEstimator(space)
+    ).fit(pairs.X[300:600], np.full(300, -1))
+    assert model.score(data["X_test"], data["y_test"]) > 0.9
+    np.testing.assert_array_equal(model.estimator_.theta_, teacher.theta_)
+    assert model.aligner_ is space
+    assert clone(model).fit(pairs.X[300:600], np.full(300, -1)).aligner_ is space
+
+
+def test_classes_that_the_labelled_rows_lack(data):
+    """Known from rows without the source, or from a frozen estimator: kept in ``classes_``."""
+    X, y = data["X"].copy(), data["y"].copy()
+    extra = np.full((2, 15), np.nan)
+    extra[:, 6:] = data["X_test"][:2, 6:]
+    model = CrossModalTransferClassifier(aligner=aligner())
+    model.fit(np.vstack([X, extra]), np.r_[y, 7, 7])
+    assert list(model.classes_) == [0, 1, 2, 7]
+    proba = model.predict_proba(data["X_test"])
+    np.testing.assert_array_equal(proba[:, 3], 0)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert model.score(data["X_test"], data["y_test"]) > 0.9
+
+    pairs = data["all"]
+    teacher = FrozenEstimator(GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300]))
+    two = np.where(y == 2, -1, y)
+    model = CrossModalTransferClassifier(teacher, aligner=aligner()).fit(X, two)
+    assert list(model.classes_) == [0, 1, 2]
+
+
+def test_an_estimator_without_probabilities(data):
+    """Its hard predictions take part."""
+    model = CrossModalTransferClassifier(
+        make_pipeline(StandardScaler(), LinearSVC()), aligner=aligner()
+    ).fit(data["X"], data["y"])
+    assert model.score(data["X_test"], data["y_test"]) > 0.9
+
+
+def test_rows_without_their_target_get_the_prior(data):
+    """And a warning counts them."""
+    model = CrossModalTransferClassifier(aligner=aligner()).fit(data["X"], data["y"])
+    mixed = np.vstack([data["X_test"][:3], data["X"][:2]])
+    with pytest.warns(UserWarning, match="2 of 5 rows lack the target 'modality1'.* row 3"):
+        proba = model.predict_proba(mixed)
+    np.testing.assert_array_equal(proba[3:], np.tile(model.class_prior_, (2, 1)))
+    np.testing.assert_array_equal(proba[:3], model.predict_proba(mixed[:3]))
+
+
+def test_available_joins_what_a_row_has(data):
+    """Both modalities beat one; a row with one is answered from it; an empty one by the prior."""
+    model = CrossModalTransferClassifier(aligner=aligner(), predict_from="available")
+    model.fit(data["X"], data["y"])
+    pairs = data["all"].X[600:]
+    both = model.score(pairs, data["y_test"])
+    source = np.where(np.arange(15) < 6, pairs, np.nan)
+    target = np.where(np.arange(15) < 6, np.nan, pairs)
+    assert both >= max(model.score(source, data["y_test"]), model.score(target, data["y_test"]))
+    np.testing.assert_allclose(
+        model.predict_proba(source), model.estimator_.predict_proba(pairs[:, :6]), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        model.predict_proba(target),
+        model.target_classifier_.predict_proba(pairs[:, 6:]),
+        atol=1e-12,
+    )
+    with pytest.warns(UserWarning, match="1 of 2 rows lack every modality, the first is row 1"):
+        proba = model.predict_proba(np.vstack([pairs[:1], np.full((1, 15), np.nan)]))
+    np.testing.assert_array_equal(proba[1], model.class_prior_)
+
+
+def test_three_modalities():
+    """Any of them can be source and target, and rows may lack any."""
+    widths = [5, 6, 7]
+    pairs = make_paired_gaussians(
+        600, n_features=widths, n_latent=3, n_classes=3, noise=2.0, random_state=5
+    )
+    rng = np.random.default_rng(0)
+    X = pairs.X.copy()
+    for m, columns in enumerate(np.split(np.arange(18), [5, 11])):
+        X[np.ix_(np.flatnonzero(rng.random(600) < 0.2 * (m + 1) / 2), columns)] = np.nan
+    y = np.where(rng.random(600) < 0.5, pairs.y, -1)
+    names = {"a": slice(0, 5), "b": slice(5, 11), "c": slice(11, 18)}
+    for source, target in (("a", "c"), ("c", "b"), (1, "a"), (-1, 0)):
+        model = CrossModalTransferClassifier(
+            aligner=NullSpaceAligner(modalities=names, random_state=0),
+            source=source,
+            target=target,
+            predict_from="available",
+        ).fit(X, y)
+        assert model.score(X[~np.isnan(X).all(axis=1)], pairs.y[~np.isnan(X).all(axis=1)]) > 0.9
+        target = model.aligner_.modality_names_[target] if target == 0 else target
+        assert model.target_classifier_ is model.classifiers_[target]
+        assert model.target_classifier_.score(pairs.X[:, names[target]], pairs.y) > 0.85
+
+
+def test_parameters_of_the_parts_are_not_touched(data):
+    """Fitting clones; the user's objects stay unfitted and unchanged."""
+    estimator, space, mixture = GaussianNB(), aligner(), GaussianMixture(3)
+    model = CrossModalTransferClassifier(
+        estimator, aligner=space, mixture=mixture, random_state=0
+    ).fit(data["X"], data["y"])
+    assert not hasattr(estimator, "classes_")
+    assert not hasattr(space, "encoders_")
+    assert space.n_components == "auto"
+    assert mixture.random_state is None
+    assert model.mixture_.random_state == 0
