@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -54,7 +55,7 @@ def latent_figure(seed: int = _tour.SEED) -> Figure:
     """The latent as it was, and as each modality gives it back: Fig. 3 and 5 of the paper."""
     data = make_paired_gaussians(random_state=seed)
     z1, z2 = _tour.paper_latents(data.X)
-    figure, (before, after) = _panels("Alignment: one point from either modality")
+    figure, (before, after) = _panels("Alignment: both modalities give the same point")
     some = slice(0, 250)  # of all, rings and dots could not be told apart
     for c, color in enumerate(COLORS[:2]):
         of_class = data.y == c
@@ -73,7 +74,12 @@ def latent_figure(seed: int = _tour.SEED) -> Figure:
     after.scatter([], [], s=70, facecolors="none", edgecolors=INK, label="z1, from x1")
     after.scatter([], [], s=10, c=INK, label="z2, from x2")
     _label(before, "The true latent z", "z, dimension 1", "z, dimension 2")
-    _label(after, f"The latent found ({some.stop} points)", "component 1", "component 2")
+    _label(
+        after,
+        f"The latent found, a linear map of z ({some.stop} points)",
+        "component 1",
+        "component 2",
+    )
     for axes in (before, after):
         axes.margins(0.08)
         axes.legend(loc="upper left", fontsize=10, framealpha=0.9)
@@ -136,7 +142,8 @@ def _regions(axes: Axes, classifier: Any, X: _tour.Floats, y: np.ndarray) -> Non
         axes.contour(first, second, predicted == c, levels=[0.5], colors=INK, linewidths=1.2)
     for c, (color, marker) in enumerate(zip(COLORS, MARKERS, strict=True)):
         axes.scatter(
-            *X[y == c].T,
+            X[y == c, 0],
+            X[y == c, 1],
             s=22,
             c=color,
             marker=marker,
@@ -211,8 +218,8 @@ def _halves(axes: Axes, left: _tour.Floats, right: _tour.Floats) -> None:
 
 def _panels(title: str, **options: Any) -> tuple[Figure, Any]:
     """A figure with two panels, made without pyplot: nothing global changes."""
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+    figure = Figure(figsize=(10, 5), layout=layout)
     figure.suptitle(title, fontsize=14, color=INK, fontweight="bold")
     return figure, figure.subplots(1, 2, **options)
 

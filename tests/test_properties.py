@@ -143,10 +143,8 @@ def test_a_missing_block_leaves_the_encoding_of_the_others(seed, m):
     alone = np.full_like(data.X, np.nan)
     own = slice(edges[m], edges[m + 1])
     alone[:, own] = data.X[:, own]
-    z = [
-        e.transform(b)
-        for e, b in zip(aligner.encoders_, np.split(data.X, [4, 10], axis=1), strict=False)
-    ]
+    blocks = np.split(data.X, [4, 10], axis=1)
+    z = [e.transform(b) for e, b in zip(aligner.encoders_, blocks, strict=True)]
     np.testing.assert_array_equal(aligner.transform(alone), z[m])
     without = data.X.copy()
     without[:, own] = np.nan

@@ -1,0 +1,261 @@
+"""Significance: published quantiles, exact laws, and calibration by simulation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special, stats
+from scipy.optimize import brentq
+
+from skalign._significance import (
+    block_sizes,
+    roy_pvalue,
+    shared_pvalues,
+    tracy_widom_sf,
+    white_gram,
+)
+
+relaxed = settings(deadline=None)
+generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+LEVELS = (0.5, 0.2, 0.1, 0.05, 0.01)
+
+
+def cross_covariances(*blocks):
+    """Sample cross-covariances of blocks, each centred and made white."""
+    white = [np.linalg.qr(X - X.mean(axis=0))[0] for X in blocks]
+    pairs = [(m, l) for m in range(len(white)) for l in range(m + 1, len(white))]
+    return {(m, l): white[m].T @ white[l] for m, l in pairs}
+
+
+def draw_shared(rng, sizes, n, shared, noise=0.2):
+    """Draw blocks with some strong dimensions in common, in a basis of their own each."""
+    Z = rng.normal(size=(n, shared))
+    blocks = []
+    for d in sizes:
+        own = rng.normal(size=(n, d))
+        own[:, :shared] = Z + noise * own[:, :shared]
+        blocks.append(own @ rng.normal(size=(d, d)))
+    return blocks
+
+
+def within_binomial(count, n, level, confidence=1e-4):
+    """Whether a count is one that a calibrated test could give."""
+    low, high = stats.binom.ppf([confidence, 1 - confidence], n, level)
+    return low <= count <= high
+
+
+# Tracy & Widom; quantiles as tabulated for order 1, e.g. in R's RMTstat
+@pytest.mark.parametrize(
+    ("tail", "quantile"),
+    [
+        (0.99, -3.8954),
+        (0.95, -3.1808),
+        (0.90, -2.7824),
+        (0.50, -1.2686),
+        (0.10, 0.4501),
+        (0.05, 0.9793),
+        (0.01, 2.0234),
+    ],
+)
+def test_tracy_widom_quantiles(tail, quantile):
+    """The tail beyond a published quantile is what was published."""
+    assert tracy_widom_sf(quantile) == pytest.approx(tail, rel=0.03)
+    if 0.05 <= tail <= 0.95:
+        assert brentq(lambda x: tracy_widom_sf(x) - tail, -6, 6) == pytest.approx(
+            quantile, abs=3e-3
+        )
+
+
+def test_tracy_widom_moments():
+    """The density integrates to the known mean and variance of the law."""
+    x = np.linspace(-12, 12, 200_001)
+    sf = tracy_widom_sf(x)
+    middle, mass = (x[1:] + x[:-1]) / 2, -np.diff(sf)
+    assert mass.sum() == pytest.approx(1)
+    mean = mass @ middle
+    assert mean == pytest.approx(-1.2065335745820, abs=1e-3)
+    assert mass @ (middle - mean) ** 2 == pytest.approx(1.6077810345810, abs=1e-3)
+
+
+@relaxed
+@given(st.lists(st.floats(-500, 500), min_size=2, max_size=20))
+def test_tracy_widom_is_a_survival_function(x):
+    """Between zero and one, falling, and defined far out on both sides."""
+    sf = tracy_widom_sf(np.sort(x))
+    assert np.all((sf >= 0) & (sf <= 1))
+    assert np.all(np.diff(sf) <= 0)
+    np.testing.assert_array_equal(tracy_widom_sf([-1e6, 1e6]), [1, 0])
+
+
+def tail_of_one(x, p, q, dof):
+    """Exact tail where p is one: a multiple correlation is beta distributed."""
+    return stats.beta.sf(x, q / 2, (dof - q) / 2)
+
+
+def tail_of_two(x, p, q, dof):
+    """Exact tail where p is two: the larger root's density, one root integrated out."""
+    m, n = (q - 3) / 2, (dof - q - 3) / 2
+
+    def partial(a, y):
+        return special.betainc(a, n + 1, y) * special.beta(a, n + 1)
+
+    # midpoints in an angle, so that neither end is singular
+    angle = (np.arange(20_000) + 0.5) / 20_000 * np.pi / 2
+    y = np.sin(angle) ** 2
+    density = y**m * (1 - y) ** n * (y * partial(m + 1, y) - partial(m + 2, y)) * np.sin(2 * angle)
+    return density[y >= x].sum() / density.sum()
+
+
+@pytest.mark.parametrize("dof", [30, 59, 400])
+@pytest.mark.parametrize("q", [2, 3, 5, 8, 20])
+@pytest.mark.parametrize("p", [1, 2])
+def test_roy_against_exact_laws(p, q, dof):
+    """At the smallest dimensions, where it is worst, the approximation is close, or cautious.
+
+    It is never much too small; towards the far tail it errs on the safe side.
+    """
+    tail = (tail_of_one, tail_of_two)[p - 1]
+    for level in LEVELS:
+        r2 = brentq(lambda x, level=level: tail(x, p, q, dof) - level, 1e-9, 1 - 1e-9, xtol=1e-4)
+        exact = tail(r2, p, q, dof)
+        ratio = roy_pvalue(r2, p, q, dof) / exact
+        assert 0.9 < ratio < (1.7 if level > 0.01 else 4)
+        assert roy_pvalue(r2, q, p, dof) == roy_pvalue(r2, p, q, dof)
+
+
+def test_exact_tail_of_two():
+    """The oracle itself holds against simulation."""
+    rng = np.random.default_rng(0)
+    squared = [
+        np.linalg.norm(
+            np.linalg.qr(rng.normal(size=(30, 2)))[0].T
+            @ np.linalg.qr(rng.normal(size=(30, 5)))[0],
+            2,
+        )
+        ** 2
+        for _ in range(2000)
+    ]
+    for level in (0.1, 0.5):
+        x = brentq(lambda x, level=level: tail_of_two(x, 2, 5, 30) - level, 0.01, 0.99, xtol=1e-4)
+        assert within_binomial(np.sum(np.array(squared) > x), 2000, level)
+
+
+@pytest.mark.parametrize(("sizes", "n"), [((5, 8), 60), ((3, 3), 40), ((4, 30), 50)])
+def test_two_modalities_are_calibrated(sizes, n):
+    """Of independent pairs a share p has a p-value below p: a bit less far out, never more."""
+    rng, reps = np.random.default_rng(0), 400
+    pvalues = []
+    for _ in range(reps):
+        cross = cross_covariances(*(rng.normal(size=(n, d)) for d in sizes))
+        pvalues.append(shared_pvalues(cross, n - 1, None)[0])
+    for level in (0.05, 0.1, 0.2, 0.5, 0.8):
+        assert within_binomial(np.sum(np.array(pvalues) <= level), reps, level)
+
+
+def test_three_modalities_are_calibrated():
+    """The drawn null law of three modalities is that of independent blocks."""
+    rng, draws, reps = np.random.default_rng(0), np.random.RandomState(0), 150
+    pvalues = []
+    for _ in range(reps):
+        cross = cross_covariances(*(rng.normal(size=(40, d)) for d in (2, 3, 4)))
+        pvalues.append(shared_pvalues(cross, 39, draws)[0])
+    for level in (0.05, 0.1, 0.2, 0.5, 0.8):
+        assert within_binomial(np.sum(np.array(pvalues) <= level), reps, level)
+
+
+@relaxed
+@given(
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.integers(1, 1000),
+    st.lists(st.floats(0, 1), min_size=2, max_size=10),
+)
+def test_roy_falls_with_the_correlation(p, q, spare, squared):
+    """A stronger correlation never has a larger p-value; the ends are certain."""
+    dof = p + q + spare
+    pvalues = [roy_pvalue(r2, p, q, dof) for r2 in sorted(squared)]
+    assert all(0 <= value <= 1 for value in pvalues)
+    assert np.all(np.diff(pvalues) <= 0)
+    assert roy_pvalue(0.0, p, q, dof) == 1
+    # rounding may take a correlation beyond one
+    assert roy_pvalue(1 + 1e-12, p, q, dof) == roy_pvalue(1.0, p, q, dof) < 0.05
+
+
+@pytest.mark.parametrize(("p", "q"), [(1, 1), (5, 8), (100, 3)])
+def test_too_few_degrees_of_freedom_prove_nothing(p, q):
+    """With no more rows than dimensions the largest correlation is one whatever the data."""
+    for dof in (0, 1, p, p + q - 1, p + q):
+        assert roy_pvalue(1.0, p, q, dof) == 1
+    assert roy_pvalue(1.0, p, q, p + q + 20) < 1e-3
+
+
+def test_shared_pvalues_with_too_few_rows():
+    """No dimension is significant where rows do not outnumber dimensions."""
+    rng = np.random.default_rng(0)
+    for sizes in ((4, 5), (2, 3, 4)):
+        blocks = draw_shared(rng, sizes, 10, shared=2, noise=1e-6)
+        pvalues = shared_pvalues(cross_covariances(*blocks), 9, np.random.RandomState(0))
+        np.testing.assert_array_equal(pvalues, np.ones(min(sizes)))
+
+
+@pytest.mark.parametrize("shared", [0, 1, 2, 3])
+@pytest.mark.parametrize("sizes", [(5, 7), (7, 5), (4, 5, 6), (3, 3, 3, 3)])
+def test_shared_dimensions_are_counted(sizes, shared):
+    """With strong signals as many p-values are small as dimensions are shared."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        cross = cross_covariances(*draw_shared(rng, sizes, 200, shared))
+        pvalues = shared_pvalues(cross, 199, np.random.RandomState(seed))
+        assert pvalues.shape == (min(sizes),)
+        assert np.all(pvalues[:shared] < 1e-6)
+        assert np.all(pvalues[shared:] > 1e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    generators,
+    st.lists(st.integers(1, 5), min_size=2, max_size=4),
+    st.integers(0, 3),
+    st.integers(8, 60),
+)
+def test_pvalues_never_fall(rng, sizes, shared, n):
+    """Fewer shared dimensions are never more likely; all are probabilities."""
+    blocks = draw_shared(rng, sizes, n, min(shared, *sizes), noise=1.0)
+    pvalues = shared_pvalues(cross_covariances(*blocks), n - 1, np.random.RandomState(0))
+    assert pvalues.shape == (min(sizes),)
+    assert np.all((pvalues >= 0) & (pvalues <= 1))
+    assert np.all(np.diff(pvalues) >= 0)
+
+
+@relaxed
+@given(generators, st.lists(st.integers(1, 4), min_size=2, max_size=3))
+def test_pvalues_are_of_the_spaces(rng, sizes):
+    """A rotation of each white block changes nothing."""
+    cross = cross_covariances(*(rng.normal(size=(30, d)) for d in sizes))
+    turns = [np.linalg.qr(rng.normal(size=(d, d)))[0] for d in sizes]
+    turned = {(m, l): turns[m].T @ c @ turns[l] for (m, l), c in cross.items()}
+    a, b = (shared_pvalues(c, 29, np.random.RandomState(0)) for c in (cross, turned))
+    np.testing.assert_allclose(a, b, atol=1e-8)
+
+
+def test_no_dimension_no_pvalue():
+    """A block without dimensions shares none."""
+    assert shared_pvalues({(0, 1): np.zeros((0, 3))}, 20, None).shape == (0,)
+
+
+@relaxed
+@given(generators, st.lists(st.integers(1, 5), min_size=2, max_size=4))
+def test_white_gram_is_the_covariance_of_all(rng, sizes):
+    """Symmetric, unit blocks, and what the white data have between them."""
+    white = [np.linalg.qr(rng.normal(size=(30, d)))[0] for d in sizes]
+    cross = cross_covariances(*white)
+    gram = white_gram(cross)
+    assert block_sizes(cross) == sizes
+    np.testing.assert_array_equal(gram, gram.T)
+    edges = np.cumsum(sizes)[:-1]
+    for m, rows in enumerate(np.split(gram, edges)):
+        for l, block in enumerate(np.split(rows, edges, axis=1)):
+            expected = np.eye(sizes[m]) if m == l else cross.get((m, l), block)
+            np.testing.assert_array_equal(block, expected)
+    # of covariances of real data it has no negative eigenvalue
+    assert np.linalg.eigvalsh(gram)[0] > -1e-12

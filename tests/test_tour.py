@@ -1,0 +1,194 @@
+"""The tour: its tables, its figures, and what it does without matplotlib."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skalign import __main__ as cli
+from skalign import _tour
+
+METHODS = (
+    _tour.MAJORITY,
+    _tour.PAPER,
+    _tour.PAPER_WIDEST,
+    _tour.PSEUDO_LINEAR,
+    _tour.PSEUDO_SVC,
+    _tour.SKALIGN,
+)
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    """The paper's experiment, over fewer draws than the tour makes."""
+    return _tour.paper_experiment(n_draws=20)
+
+
+@pytest.fixture(scope="module")
+def run():
+    """One split of the digits."""
+    return _tour.digits_run(0)
+
+
+@pytest.fixture
+def quick(monkeypatch, experiment, run):
+    """Spare the work that other tests look at."""
+    monkeypatch.setattr(_tour, "paper_experiment", lambda: experiment)
+    monkeypatch.setattr(_tour, "digits_run", lambda seed: run)
+
+
+def row_of(text, name):
+    """Numbers of the table row with this name."""
+    (line,) = re.findall(rf"^ +{re.escape(name)}  +(.*)$", text, flags=re.MULTILINE)
+    return line.split()
+
+
+def test_whole_tour(tmp_path, capsys):
+    """Tables on stdout with the paths of three pictures; progress on stderr alone."""
+    image = pytest.importorskip("matplotlib.image")
+    folder = tmp_path / "new" / "figures"
+    assert cli.main(["--seeds", "1", "--output", str(folder)]) == 0
+    out, err = capsys.readouterr()
+
+    assert max(map(len, out.splitlines())) <= 80
+    assert {len(row_of(out, name)) for name in METHODS} == {3}
+    assert {len(row_of(out, name)) for name in _tour.PRINTED} == {2}
+    printed, found = map(float, row_of(out, "alignment error"))
+    assert printed == 3.66e-15 and found <= 1e-13
+    assert "split 1 of 1" in err and "split" not in out.replace("random split", "")
+    assert "CrossModalTransferClassifier" in out[out.index("What next") :]
+
+    paths = sorted(folder.iterdir())
+    assert len(paths) == 3
+    for path in paths:
+        assert path.suffix == ".png" and f"  {path}\n" in out and str(path) not in err
+        pixels = image.imread(path)
+        assert pixels.shape[0] >= 500 and pixels.shape[1] >= 1000 and pixels.shape[2] in (3, 4)
+        # ink, but mostly paper or a pale tint; more than one hue
+        ink = pixels[..., :3].min(axis=2) < 0.5
+        assert 0.005 < ink.mean() < 0.5
+        assert np.ptp(pixels[..., :3], axis=2).max() > 0.4
+
+
+def test_tour_without_figures_says_how_to_get_them(tmp_path, monkeypatch, capsys, quick):
+    """Nothing is written where nothing was asked for."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--seeds", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert "--output DIR" in out and "split 2 of 2" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_tour_without_matplotlib(tmp_path, monkeypatch, capsys, quick):
+    """The tables need no extra, and the hint names it."""
+    for name in [n for n in sys.modules if n.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "skalign._tour_figures", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert cli.main(["--seeds", "1", "--output", str(tmp_path / "figures")]) == 0
+    out, _ = capsys.readouterr()
+    assert 'pip install "skalign[plot]"' in out
+    assert row_of(out, _tour.SKALIGN) and row_of(out, "alignment error")
+    assert not list(tmp_path.iterdir())
+
+
+def test_paper_errors(experiment):
+    """What is exact is at rounding level, and what the text says of the rest is true."""
+    errors = experiment.errors
+    assert errors["alignment error"] <= 1e-13
+    assert errors["reconstruction by pinv(S1)"] <= 1e-13
+    assert errors["reconstruction by pinv(S2)"] <= 1e-13
+    assert errors["reconstruction error, S1"] > 1
+    np.testing.assert_allclose(
+        errors["reconstruction error, S1"], errors["reconstruction error, S2"]
+    )
+    assert experiment.error_as_printed > 1 and experiment.error_with_sign <= 1e-12
+    np.testing.assert_allclose(experiment.r2, 1, rtol=0, atol=1e-12)
+    draws = experiment.error_over_draws
+    assert draws.shape == (20,) and np.ptp(draws) > 1
+    assert errors["reconstruction error, S1"] == draws[experiment.seed]
+
+
+def test_paper_table_shows_the_results(experiment):
+    """Each number that was computed is in the text."""
+    text = _tour.paper_table(experiment)
+    draws = experiment.error_over_draws
+    low, middle, high = np.quantile(draws, [0, 0.5, 1])
+    assert f"median is {middle:.2f}, its range {low:.2f} to {high:.2f}" in text
+    assert f"alignment error of {experiment.error_as_printed:.1f};" in text
+    assert float(row_of(text, "reconstruction error, S1")[0]) == 10.9271
+
+
+def test_digits_order_of_methods(run):
+    """What the tour is there to show."""
+    ceiling = max(run[_tour.CEILING_LINEAR], run[_tour.CEILING_SVC])
+    literal = max(run[_tour.PAPER], run[_tour.PAPER_WIDEST])
+    assert run[_tour.MAJORITY] < literal < run[_tour.SKALIGN] < ceiling
+    assert 0.09 < run[_tour.MAJORITY] < 0.12
+    assert run[_tour.SKALIGN] > 0.7
+
+
+def test_digits_run_is_deterministic(run):
+    """The same seed gives the same numbers, another one does not."""
+    assert _tour.digits_run(0) == run
+    assert _tour.digits_run(1) != run
+
+
+def test_digits_table_arithmetic():
+    """Means, sample deviations, shares of the better ceiling, and the best method."""
+    names = (*METHODS, _tour.CEILING_LINEAR, _tour.CEILING_SVC)
+    first = dict(zip(names, (0.1, 0.2, 0.3, 0.4, 0.7, 0.5, 0.9, 0.8), strict=True))
+    second = {**first, _tour.SKALIGN: 0.7}
+    text = _tour.digits_table([first, second])
+    assert row_of(text, _tour.SKALIGN) == ["0.600", "0.141", "62%"]
+    assert row_of(text, _tour.MAJORITY) == ["0.100", "0.000", "0%"]
+    assert row_of(text, _tour.CEILING_LINEAR) == ["0.900", "0.000", "100%"]
+    assert _tour.CEILING_SVC not in text
+    assert f'"{_tour.PSEUDO_SVC}"' in text and "skalign gets 62%" in text
+    assert row_of(_tour.digits_table([first]), _tour.SKALIGN) == ["0.500", "-", "50%"]
+
+
+def test_halves_are_left_and_right():
+    """The first column of pixels is always empty; the last is in the other half."""
+    left, right, y = _tour.digits_halves()
+    assert left.shape == right.shape == (len(y), 32)
+    digits = pytest.importorskip("sklearn.datasets").load_digits().images
+    np.testing.assert_array_equal(left[7].reshape(8, 4), digits[7, :, :4])
+    np.testing.assert_array_equal(right[7].reshape(8, 4), digits[7, :, 4:])
+
+
+@pytest.mark.parametrize("seeds", ["0", "-1", "two", "1.5"])
+def test_senseless_seeds_are_refused(seeds, capsys):
+    """With the usual exit code and a message that names the option."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([f"--seeds={seeds}"])
+    assert stopped.value.code == 2
+    assert "--seeds" in capsys.readouterr().err
+
+
+def test_output_that_is_a_file_is_refused(tmp_path, capsys):
+    """Before any work is done."""
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "taken"
+    file.write_text("mine")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--output", str(file)])
+    assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    assert "--output" in err and not out and file.read_text() == "mine"
+
+
+def test_help_of_the_module():
+    """``python -m skalign --help`` works, and imports without a warning."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "skalign", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--output DIR" in done.stdout and "--seeds N" in done.stdout
+    assert not done.stderr
