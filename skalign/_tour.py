@@ -158,19 +158,20 @@ CEILING_SVC = "supervised ceiling, SVC"
 DIGITS_TEXT = """\
 2. Handwritten digits: labels for left halves, predictions for right halves
 ---------------------------------------------------------------------------
-The halves of {n_samples} images are two modalities. One third of the images has labels
-and left halves only, one third is pairs without labels, and one third is the
-test, right halves only. Only the ceiling learns from labels of right halves.
+Left and right half of an image are its modalities. Of the {n_samples} digits that come
+with scikit-learn, one third has labels and left halves only, one third is pairs
+without labels, one third is the test: right halves only. The ceiling is what
+the true labels of the pairs would give.
 
   method                           accuracy      sd   recovered
 {rows}
 
 {splits}
-"Recovered" is (accuracy - majority) / (ceiling - majority): what is had without
-labels of right halves, as a share of what they would give. skalign gets {skalign:.0%};
-the best of the methods without them is "{best}".
+"Recovered" is (accuracy - majority) / (ceiling - majority): the part of what
+the labels of the pairs would give that is had without them. skalign gets {skalign:.0%};
+the best method without them is "{best}".
 
-- Null space: the boundary is learned on z1 and used on z2; k is the number of
+- Null space: a boundary learned on z1 and used on z2; k is the number of
   classes less one, or as many dimensions as the data have.
 - Pseudo-labels: a classifier of left halves labels the pairs, and a student
   learns these labels on the right halves.

@@ -1,0 +1,187 @@
+"""Mutual information of latents: equal to log densities, blind to gauges, safe at the ends."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import block_diag
+from scipy.stats import multivariate_normal
+
+from skalign._information import expected_latents, mutual_information
+
+relaxed = settings(deadline=None)
+generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+counts = st.integers(2, 4)
+widths = st.integers(1, 4)
+
+
+def covariance(rng, d, decades=2):
+    """Draw a covariance, with units of its own for each latent."""
+    root = rng.normal(size=(d, 2 * d)) / np.sqrt(2 * d)
+    scale = 10.0 ** rng.uniform(-decades, decades, size=d)
+    return scale[:, None] * (root @ root.T + 0.1 * np.eye(d)) * scale
+
+
+def invertible(rng, k):
+    """Draw a matrix with singular values from 0.1 to 10."""
+    left, right = (np.linalg.qr(rng.normal(size=(k, k)))[0] for _ in range(2))
+    return left * 10 ** rng.uniform(-1, 1, size=k) @ right
+
+
+def two_modalities(correlations):
+    """Covariance of two white blocks with the given correlations."""
+    cross = np.diag(correlations)
+    return np.block([[np.eye(len(cross)), cross], [cross, np.eye(len(cross))]])
+
+
+@relaxed
+@given(generators, counts, widths, st.integers(1, 50))
+def test_information_is_a_mean_of_log_densities(rng, n_modalities, k, n):
+    """log p(z) less the log densities of the modalities, averaged over any sample."""
+    cov = covariance(rng, n_modalities * k, decades=1)
+    Z = rng.normal(size=(n, len(cov))) * np.sqrt(np.diagonal(cov))
+    pointwise = multivariate_normal.logpdf(Z, cov=cov)
+    for m in range(n_modalities):
+        own = slice(m * k, (m + 1) * k)
+        pointwise = pointwise - multivariate_normal.logpdf(Z[:, own], cov=cov[own, own])
+    expected = np.mean(pointwise)
+    found = mutual_information(cov, Z.T @ Z / n, n_modalities)
+    assert isinstance(found, float)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+@relaxed
+@given(st.lists(st.floats(-0.999, 0.999), min_size=1, max_size=6))
+def test_expected_information_of_correlations(correlations):
+    """Under the model itself it is the entropy that the correlations take away."""
+    cov = two_modalities(correlations)
+    expected = -0.5 * np.sum(np.log(1 - np.square(correlations)))
+    assert mutual_information(cov, cov, 2) == pytest.approx(expected, rel=1e-5, abs=1e-12)
+
+
+@relaxed
+@given(generators, counts, widths)
+def test_expected_information_is_a_divergence(rng, n_modalities, k):
+    """Under the model it is positive, and no other model explains the model's data better."""
+    cov, rival = (covariance(rng, n_modalities * k, decades=0) for _ in range(2))
+    for m in range(n_modalities):  # the same law of each modality, another dependence
+        own = slice(m * k, (m + 1) * k)
+        wanted, has = np.linalg.cholesky(cov[own, own]), np.linalg.cholesky(rival[own, own])
+        turn = np.eye(len(rival))
+        turn[own, own] = wanted @ np.linalg.inv(has)
+        rival = turn @ rival @ turn.T
+    true = mutual_information(cov, cov, n_modalities)
+    assert true > 0
+    assert mutual_information(rival, cov, n_modalities) < true
+
+
+@relaxed
+@given(generators, counts, widths)
+def test_independent_latents_carry_no_information(rng, n_modalities, k):
+    """Zero, whatever is scored."""
+    cov = block_diag(*[covariance(rng, k) for _ in range(n_modalities)])
+    Z = rng.normal(size=(20, len(cov))) * np.sqrt(np.diagonal(cov))
+    assert mutual_information(cov, Z.T @ Z / 20, n_modalities) == pytest.approx(0, abs=1e-7)
+
+
+@relaxed
+@given(generators, counts, widths)
+def test_information_is_blind_to_the_gauge(rng, n_modalities, k):
+    """One invertible map a modality, of model and data alike, changes nothing."""
+    cov = covariance(rng, n_modalities * k, decades=0)
+    Z = rng.multivariate_normal(np.zeros(len(cov)), cov, size=30)
+    moment = Z.T @ Z / 30
+    gauge = block_diag(*[invertible(rng, k) for _ in range(n_modalities)])
+    found = mutual_information(gauge @ cov @ gauge.T, gauge @ moment @ gauge.T, n_modalities)
+    expected = mutual_information(cov, moment, n_modalities)
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+@relaxed
+@given(generators, counts, widths)
+def test_information_does_not_order_modalities(rng, n_modalities, k):
+    """Modalities may stand in any order."""
+    cov, moment = covariance(rng, n_modalities * k), covariance(rng, n_modalities * k)
+    order = (rng.permutation(n_modalities)[:, None] * k + np.arange(k)).ravel()
+    swap = np.ix_(order, order)
+    expected = mutual_information(cov, moment, n_modalities)
+    assert mutual_information(cov[swap], moment[swap], n_modalities) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_modalities", [2, 3])
+@pytest.mark.parametrize("k", [1, 3])
+def test_collapsed_latents_carry_no_information(n_modalities, k):
+    """Latents without variance agree perfectly and say nothing."""
+    nothing = np.zeros((n_modalities * k, n_modalities * k))
+    assert mutual_information(nothing, nothing, n_modalities) == 0
+
+
+@relaxed
+@given(generators, widths)
+def test_a_collapsed_dimension_adds_nothing(rng, k):
+    """A latent without variance in every modality leaves the information as it was."""
+    cov = covariance(rng, 2 * k)
+    moment = covariance(rng, 2 * k)
+    kept = np.arange(2 * (k + 1)).reshape(2, k + 1)[:, :-1].ravel()
+    wide_cov, wide_moment = np.zeros((2, 2 * k + 2, 2 * k + 2))
+    wide_cov[np.ix_(kept, kept)], wide_moment[np.ix_(kept, kept)] = cov, moment
+    found = mutual_information(wide_cov, wide_moment, 2)
+    assert found == pytest.approx(mutual_information(cov, moment, 2), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("n_modalities", [2, 3])
+def test_exact_alignment_is_large_and_finite(n_modalities):
+    """Equal latents carry much information, more in more dimensions, not infinitely much."""
+    found = []
+    for k in (1, 2, 5):
+        cov = np.tile(np.eye(k), (n_modalities, n_modalities))
+        found.append(mutual_information(cov, cov, n_modalities))
+        assert np.isfinite(found[-1])
+        assert found[-1] > 10 * k * (n_modalities - 1)
+        # a nearly exact alignment comes near it, from below
+        almost = cov + 1e-4 * np.eye(len(cov))
+        assert 0 < mutual_information(almost, almost, n_modalities) < found[-1]
+    np.testing.assert_allclose(found, found[0] * np.array([1, 2, 5]), rtol=1e-6)
+
+
+def test_broken_promise_costs():
+    """Latents that disagree where the model says they are equal score far below zero."""
+    cov = np.tile(np.eye(2), (2, 2))
+    assert mutual_information(cov, np.eye(4), 2) < -1e6
+
+
+@relaxed
+@given(generators, counts, widths, st.data())
+def test_expected_latents_are_a_regression(rng, n_modalities, k, data):
+    """Least squares on the sample that the covariance was taken from."""
+    given_ = data.draw(st.sets(st.integers(0, n_modalities - 1), min_size=1))
+    wanted = data.draw(st.integers(0, n_modalities - 1))
+    Z = rng.normal(size=(60, n_modalities * k)) @ rng.normal(size=(n_modalities * k,) * 2)
+    Z += rng.normal(size=Z.shape)
+    order = data.draw(st.permutations(sorted(given_)))
+    latents = np.split(Z, n_modalities, axis=1)
+    known = np.hstack([latents[m] for m in order])
+    matrix = expected_latents(Z.T @ Z / 60, order, wanted, n_modalities)
+    expected = np.linalg.lstsq(known, latents[wanted], rcond=None)[0]
+    assert matrix.shape == (len(order) * k, k)
+    np.testing.assert_allclose(matrix, expected, atol=1e-6)
+
+
+@relaxed
+@given(generators, counts, widths)
+def test_expected_latents_of_what_is_given(rng, n_modalities, k):
+    """A modality that is given is expected to be what it is."""
+    root = rng.normal(size=(n_modalities * k,) * 2)
+    cov = root @ root.T + np.eye(len(root))
+    given_ = list(range(n_modalities))
+    matrix = expected_latents(cov, given_, 1, n_modalities)
+    np.testing.assert_allclose(matrix, np.eye(len(cov))[:, k : 2 * k], atol=1e-8)
+
+
+def test_expected_latents_of_exact_alignment():
+    """Two modalities that agree exactly are a singular covariance: their mean is expected."""
+    cov = np.tile(np.eye(2), (3, 3))
+    matrix = expected_latents(cov, [0, 1], 2, 3)
+    np.testing.assert_allclose(matrix, np.vstack([np.eye(2), np.eye(2)]) / 2, atol=1e-12)
+    # and a collapsed latent predicts nothing
+    np.testing.assert_array_equal(expected_latents(np.zeros((4, 4)), [0], 1, 2), np.zeros((2, 2)))
