@@ -21,6 +21,7 @@ from .datasets import make_paired_gaussians
 from .metrics import alignment_error, latent_r2, reconstruction_error
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int_]
 
 # -- 1: the paper's experiment -----------------------------------------------------------------
 
@@ -179,7 +180,7 @@ the best method without them is "{best}".
 Pixels are standardised; classifiers are LogisticRegression(C=0.3) or the SVC."""
 
 
-def digits_halves() -> tuple[Floats, Floats, NDArray[np.int_]]:
+def digits_halves() -> tuple[Floats, Floats, Integers]:
     """Left halves and right halves of the digits, a row each, and their classes."""
     digits = load_digits()
     left, right = (half.reshape(len(half), -1) for half in np.split(digits.images, 2, axis=2))
@@ -191,23 +192,37 @@ def linear() -> LogisticRegression:
     return LogisticRegression(C=0.3, max_iter=1000)
 
 
-def digits_run(seed: int) -> dict[str, float]:
-    """Accuracy of all methods on one random split."""
-    left, right, y = digits_halves()
+def digits_split(y: Integers, seed: int) -> tuple[Integers, Integers, Integers]:
+    """Rows that are labelled, rows that are pairs, and rows of the test: a third each."""
     labelled, rest = train_test_split(
         np.arange(len(y)), test_size=2 / 3, stratify=y, random_state=seed
     )
     pairs, test = train_test_split(rest, test_size=1 / 2, stratify=y[rest], random_state=seed)
+    return labelled, pairs, test
+
+
+def transfer_data(
+    source: Floats, target: Floats, y: Integers, labelled: Integers, pairs: Integers
+) -> tuple[Floats, Integers]:
+    """Stack what a transfer learns from: labelled sources, then pairs without labels."""
+    widths = source.shape[1], target.shape[1]
     X = np.vstack(
         [
-            stack_modalities(left[labelled], None, widths=WIDTHS),
-            stack_modalities(left[pairs], right[pairs]),
+            stack_modalities(source[labelled], None, widths=widths),
+            stack_modalities(source[pairs], target[pairs]),
         ]
     )
+    return X, np.concatenate([y[labelled], np.full(len(pairs), -1)])
+
+
+def digits_run(seed: int) -> dict[str, float]:
+    """Accuracy of all methods on one random split."""
+    left, right, y = digits_halves()
+    labelled, pairs, test = digits_split(y, seed)
     model = make_pipeline(
         StandardScaler(),
         CrossModalTransferClassifier(linear(), aligner=NullSpaceAligner(modalities=WIDTHS)),
-    ).fit(X, np.concatenate([y[labelled], np.full(len(pairs), -1)]))
+    ).fit(*transfer_data(left, right, y, labelled, pairs))
     predicted = {SKALIGN: model.predict(stack_modalities(None, right[test], widths=WIDTHS))}
 
     # All others work on the very same standardised pixels.

@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 
 from . import _tour
 from ._aligner import SIGNIFICANCE, NullSpaceAligner
-from ._stacking import stack_modalities
 from ._transfer import CrossModalTransferClassifier
 from .datasets import make_paired_gaussians
 
@@ -93,14 +92,8 @@ def regions_figure(seed: int = _tour.SEED) -> Figure:
     )
     labelled, pairs, test = np.split(np.arange(len(data.y)), 3)
     x1, x2 = np.hsplit(data.X, 2)
-    X = np.vstack(
-        [
-            stack_modalities(x1[labelled], None, widths=(2, 2)),
-            stack_modalities(x1[pairs], x2[pairs]),
-        ]
-    )
-    y = np.concatenate([data.y[labelled], np.full(len(pairs), -1)])
-    model = CrossModalTransferClassifier(LogisticRegression()).fit(X, y)
+    model = CrossModalTransferClassifier(LogisticRegression())
+    model.fit(*_tour.transfer_data(x1, x2, data.y, labelled, pairs))
     source, target = model.estimator_, model.target_classifier_
     accuracy = target.score(x2[test], data.y[test])
 

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from skalign import __main__ as cli
 from skalign import _tour
@@ -151,12 +152,29 @@ def test_digits_table_arithmetic():
 
 
 def test_halves_are_left_and_right():
-    """The first column of pixels is always empty; the last is in the other half."""
+    """Pixels are cut between columns, not between rows."""
     left, right, y = _tour.digits_halves()
     assert left.shape == right.shape == (len(y), 32)
-    digits = pytest.importorskip("sklearn.datasets").load_digits().images
+    digits = load_digits().images
     np.testing.assert_array_equal(left[7].reshape(8, 4), digits[7, :, :4])
     np.testing.assert_array_equal(right[7].reshape(8, 4), digits[7, :, 4:])
+
+
+def test_no_label_of_a_right_half_is_learned_from():
+    """Labelled rows lack the target, pairs lack the label, and the test is apart."""
+    left, right, y = _tour.digits_halves()
+    labelled, pairs, test = _tour.digits_split(y, 3)
+    everything = np.concatenate([labelled, pairs, test])
+    np.testing.assert_array_equal(np.sort(everything), np.arange(len(y)))
+    assert len(labelled) == len(pairs) == len(test)
+
+    X, labels = _tour.transfer_data(left, right, y, labelled, pairs)
+    n = len(labelled)
+    np.testing.assert_array_equal(labels[:n], y[labelled])
+    assert (labels[n:] == -1).all()
+    np.testing.assert_array_equal(X[:n, :32], left[labelled])
+    assert np.isnan(X[:n, 32:]).all()
+    np.testing.assert_array_equal(X[n:], np.hstack([left[pairs], right[pairs]]))
 
 
 @pytest.mark.parametrize("seeds", ["0", "-1", "two", "1.5"])
