@@ -15,6 +15,7 @@ from ._validation import (
     check_number,
     check_option,
     check_weights,
+    column_names,
     keep_state_on_error,
     validate_stack,
 )
@@ -183,7 +184,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         frame = X
         X = validate_stack(self, X, reset=True)
         weights = check_weights(sample_weight, X)
-        feature_names = getattr(self, "feature_names_in_", None)
+        feature_names = column_names(self, frame)
         blocks = resolve(self.modalities, X.shape[1], frame, feature_names)
         pairs = _pairs.gather(
             X,

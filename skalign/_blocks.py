@@ -127,6 +127,9 @@ def _from_widths(widths, n_features):
             f"modalities={widths!r} must be None, a sequence of block widths, or a mapping "
             "of names to columns."
         )
+    if isinstance(widths, np.ndarray) and widths.ndim != 1:
+        raise ValueError(f"modalities={widths!r}: give one width a modality.")
+    widths = [w.item() if isinstance(w, np.generic) else w for w in widths]
     for m, width in enumerate(widths):
         if not isinstance(width, Integral) or isinstance(width, bool) or width < 1:
             raise ValueError(f"modalities[{m}]={width!r}: a width is a positive integer.")
@@ -153,7 +156,11 @@ def _select(name, selector, n_features, frame, feature_names):
             selector = _name_slice(name, selector, feature_names)
         found = every[selector]
     else:
-        selector = [selector] if isinstance(selector, str | Integral) else list(selector)
+        if isinstance(selector, str | Integral):
+            selector = [selector]
+        if np.ndim(selector) != 1:
+            raise ValueError(_not_columns(name, repr(selector)))
+        selector = list(selector)
         if selector and all(isinstance(item, str) for item in selector):
             found = np.array([_column(name, item, feature_names) for item in selector], dtype=int)
         else:
@@ -172,10 +179,7 @@ def _numbered(name, selector, every):
             )
         return every[selector]
     if selector.size and not np.issubdtype(selector.dtype, np.integer):
-        raise ValueError(
-            f"modality {name!r}: columns must be a slice, integers, a mask, names or a "
-            f"callable; got {selector.dtype} values."
-        )
+        raise ValueError(_not_columns(name, f"{selector.dtype} values"))
     selector = selector.astype(int)
     out = (selector < -len(every)) | (selector >= len(every))
     if out.any():
@@ -184,6 +188,13 @@ def _numbered(name, selector, every):
             f"{len(every)} features."
         )
     return every[selector]
+
+
+def _not_columns(name, given):
+    return (
+        f"modality {name!r}: columns must be a slice, integers, a mask, names or a callable; "
+        f"got {given}."
+    )
 
 
 def _column(modality, name, feature_names):

@@ -1,5 +1,7 @@
 """Labels of samples, some of which have none."""
 
+from numbers import Number
+
 import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -30,24 +32,26 @@ def known_labels(y, estimator_name: str):
             "with -1 for samples that have none."
         )
     y = column_or_1d(_plain(y), warn=True)
-    if y.dtype.kind == "f":
-        if np.isnan(y).any():
-            raise ValueError(
-                f"Input y contains NaN: row {np.flatnonzero(np.isnan(y))[0]}. Mark samples "
-                "without a label by -1."
-            )
-        assert_all_finite(y, input_name="y")
-    if y.dtype.kind in "OUST":
-        known = np.array([not _is_missing(label) for label in y], dtype=bool)
-        if {str(label) for label in y[known]} | {"-1"} == {"-1", "1"} and len(set(y[known])) == 1:
-            known |= np.array([str(label) == "-1" for label in y], dtype=bool)
-    elif y.dtype.kind == "b":
-        known = np.ones(len(y), dtype=bool)
+    blank = np.zeros(len(y), dtype=bool)
+    if y.dtype.kind == "O":
+        blank = np.array([_is_blank(label) for label in y], dtype=bool)
+        y = _numbers_as_numbers(y, blank)
+    if y.dtype.kind == "O":
+        minus = ~blank
+        minus[minus] = [label in (UNLABELLED, str(UNLABELLED)) for label in y[minus].tolist()]
     else:
-        known = y != UNLABELLED
-        if known.any() and np.all(y[known] == 1):
-            known[:] = True
-    if y.dtype.kind != "O":
+        minus = ~blank & (y == UNLABELLED)
+    known = ~blank & ~minus
+    labels = set(y[known].tolist())
+    if labels in ({1}, {"1"}):
+        known |= minus
+    if y.dtype.kind in "iufb":
+        if np.isnan(y[~blank]).any():
+            row = np.flatnonzero(np.isnan(y) & ~blank)[0]
+            raise ValueError(
+                f"Input y contains NaN: row {row}. Mark samples without a label by -1."
+            )
+        assert_all_finite(y[~blank], input_name="y")
         check_classification_targets(y[known])
     return y, known
 
@@ -62,23 +66,28 @@ def known_classes(y):
 
 
 def _plain(y):
-    """An ndarray; extension types, categories and strings of dataframes become objects."""
+    """An ndarray of numbers, or of objects where words or missing labels may be among them."""
     dtype = getattr(y, "dtype", None)
-    if dtype is not None and not isinstance(dtype, np.dtype):
-        kind = getattr(dtype, "kind", "O")
-        y = np.asarray(y) if kind in "iub" and not _has_missing(y) else np.asarray(y, dtype=object)
-    return y
+    if dtype is not None and not isinstance(dtype, np.dtype):  # of a dataframe's own
+        return np.array(list(y), dtype=object)
+    array = np.asarray(y)
+    return np.asarray(y, dtype=object) if array.dtype.kind in "UST" else array
 
 
-def _has_missing(y):
-    return any(_is_missing(label) for label in y)
-
-
-def _is_missing(label):
-    if label is None or (isinstance(label, str) and label == str(UNLABELLED)):
-        return True
+def _is_blank(label):
     if isinstance(label, float | np.floating):
-        return bool(np.isnan(label)) or label == UNLABELLED
-    if isinstance(label, int | np.integer) and not isinstance(label, bool):
-        return bool(label == UNLABELLED)
-    return type(label).__name__ in ("NAType", "NaTType")
+        return bool(np.isnan(label))
+    return label is None or type(label).__name__ in ("NAType", "NaTType")
+
+
+def _numbers_as_numbers(y, blank):
+    """Objects that are all numbers, or truth values, as what they are; -1 stands for a blank."""
+    given = y[~blank].tolist()
+    if not given or not all(isinstance(label, Number | np.bool_) for label in given):
+        return y
+    numbers = np.array(given)
+    if numbers.dtype.kind == "b" and blank.any():
+        return y
+    out = np.full(len(y), UNLABELLED if blank.any() else 0, dtype=numbers.dtype)
+    out[~blank] = numbers
+    return out

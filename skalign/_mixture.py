@@ -57,25 +57,27 @@ def fit_law(Z, resp, sample_weight, tied: bool) -> GaussianLaw:
     weighted = resp * sample_weight[:, None]
     counts = weighted.sum(axis=0)
     total = counts.sum()
-    mean = sample_weight @ Z / total
+    center = sample_weight @ Z / total
+    Z = Z - center  # so that nothing cancels where latents are far from the origin
     # a component without rows keeps the common mean
-    means = (weighted.T @ Z + FLOOR * mean) / (counts + FLOOR)[:, None]
+    means = weighted.T @ Z / (counts + FLOOR)[:, None]
     second = (Z.T * sample_weight) @ Z
     pooled = _shrunk((second - (means.T * counts) @ means) / total, total)
     if tied:
-        return GaussianLaw(counts / total, means, pooled)
+        return GaussianLaw(counts / total, means + center, pooled)
     prior = Z.shape[1] + 1.0
     covariances = np.empty((len(counts), Z.shape[1], Z.shape[1]))
-    for k, (count, center) in enumerate(zip(counts, means, strict=True)):
-        offset = (Z - center) * np.sqrt(weighted[:, k])[:, None]
+    for k, (count, mean) in enumerate(zip(counts, means, strict=True)):
+        offset = (Z - mean) * np.sqrt(weighted[:, k])[:, None]
         covariances[k] = (offset.T @ offset + prior * pooled) / (count + prior)
-    return GaussianLaw(counts / total, means, covariances)
+    return GaussianLaw(counts / total, means + center, covariances)
 
 
 def _shrunk(cov, n):
     d = len(cov)
     cov = (cov + cov.T) / 2
-    level = max(np.trace(cov) / d, np.finfo(float).tiny)
+    # latents that do not vary still have a law: a narrow one, whose squares do not underflow
+    level = max(np.trace(cov) / d, np.sqrt(np.finfo(float).tiny))
     spread, square = np.mean(cov**2), level**2
     excess = (n + 1) * (spread - square / d)
     alpha = 1.0 if excess <= 0 else min(1.0, (spread + square) / excess)
@@ -88,8 +90,9 @@ def log_density(Z, law: GaussianLaw) -> np.ndarray:
     out = np.empty((len(Z), n_components))
     if law.tied:
         root = np.linalg.cholesky(law.covariances)
-        points = solve_triangular(root, Z.T, lower=True)
-        centers = solve_triangular(root, law.means.T, lower=True)
+        origin = law.weights @ law.means
+        points = solve_triangular(root, (Z - origin).T, lower=True)
+        centers = solve_triangular(root, (law.means - origin).T, lower=True)
         out[:] = points.T @ centers
         out -= 0.5 * (np.sum(points**2, axis=0)[:, None] + np.sum(centers**2, axis=0))
         out -= np.sum(np.log(np.diagonal(root)))

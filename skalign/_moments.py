@@ -46,7 +46,7 @@ class Moments:
 
     @property
     def finite(self) -> bool:
-        """Whether every value that went in was finite."""
+        """Whether every value that went in was finite, and its square."""
         return bool(np.isfinite(self.mean).all() and np.isfinite(self.variance_sum()).all())
 
     def variance_sum(self) -> np.ndarray:
@@ -104,24 +104,26 @@ def merge(a: Moments | None, b: Moments | None) -> Moments | None:
     if a is None or b is None:
         return a if b is None else b
     weight = a.weight + b.weight
-    shift = b.mean - a.mean
-    mean = a.mean + shift * (b.weight / weight)
-    between = np.sqrt(a.weight / weight * b.weight) * shift
-    merged = Moments(weight, a.n_rows + b.n_rows, mean)
-    if a.root is not None and b.root is not None:
-        return replace(merged, root=_triangle(np.vstack([a.root, b.root, between])))
-    assert a.scatter is not None and b.scatter is not None
-    return replace(merged, scatter=a.scatter + b.scatter + np.outer(between, between))
+    with np.errstate(invalid="ignore", over="ignore"):  # as in moments
+        shift = b.mean - a.mean
+        mean = a.mean + shift * (b.weight / weight)
+        between = np.sqrt(a.weight / weight * b.weight) * shift
+        merged = Moments(weight, a.n_rows + b.n_rows, mean)
+        if a.root is not None and b.root is not None:
+            return replace(merged, root=_triangle(np.vstack([a.root, b.root, between])))
+        assert a.scatter is not None and b.scatter is not None
+        return replace(merged, scatter=a.scatter + b.scatter + np.outer(between, between))
 
 
 def about_zero(m: Moments) -> Moments:
     """The same statistics about the origin: the second moment, not the covariance."""
     between = np.sqrt(m.weight) * m.mean
     zero = np.zeros_like(m.mean)
-    if m.root is not None:
-        return replace(m, mean=zero, root=_triangle(np.vstack([m.root, between])))
-    assert m.scatter is not None
-    return replace(m, mean=zero, scatter=m.scatter + np.outer(between, between))
+    with np.errstate(invalid="ignore", over="ignore"):  # as in moments
+        if m.root is not None:
+            return replace(m, mean=zero, root=_triangle(np.vstack([m.root, between])))
+        assert m.scatter is not None
+        return replace(m, mean=zero, scatter=m.scatter + np.outer(between, between))
 
 
 def _triangle(X):

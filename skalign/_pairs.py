@@ -42,10 +42,13 @@ def fit_model(pairs: Pairs, X, weights, shrinkage) -> Model:
     With no more different pairs than the rank of the stacked blocks any two modalities agree, by
     interpolation: Theorem 2.1 says nothing there.
     """
-    exact = exact_directions(pairs)
-    n_exact = exact[0].shape[1]
-    if n_exact and not more_than(stack_rank(pairs, n_exact) + 1, X, weights):
-        exact = [a[:, :0] for a in exact]
+    ranks = [block.rank for block in pairs.ranges]
+    exact = [np.zeros((rank, 0)) for rank in ranks]
+    if pairs.moments.n_rows > max(ranks) + 1:
+        found = exact_directions(pairs)
+        n_exact = found[0].shape[1]
+        if n_exact and more_than(stack_rank(pairs, n_exact) + 1, X, weights):
+            exact = found
     return build_model(pairs, exact, shrinkage)
 
 
@@ -75,6 +78,11 @@ def sum_up(X, weights, blocks: Blocks, kind: str) -> Moments:
             keep = presence(X[rows], blocks, rows.start).all(axis=1)
             keep = keep if w is None else keep & (w > 0)
             batch = moments(X[rows][keep], None if w is None else w[keep], kind)
+            if batch is not None and not batch.finite:
+                raise ValueError(
+                    f"X holds values whose squares overflow, between rows {rows.start} and "
+                    f"{rows.stop - 1}: scale the features, for example by StandardScaler."
+                )
         total = merge(total, batch)
     n_pairs = 0 if total is None else total.n_rows
     if total is None or n_pairs < 2:

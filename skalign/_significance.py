@@ -9,11 +9,12 @@ dimensions and the degrees of freedom: no resampling, nothing that depends on ro
 
 import numpy as np
 from scipy.special import gammaincc
+from scipy.stats import beta
 
 # Tracy-Widom law of order 1 as a shifted gamma law (Chiani 2014, J. Multivariate Anal. 129, 69).
 TW_SHAPE, TW_SCALE, TW_SHIFT = 46.446, 0.186054, 9.84801
 TW_MEAN, TW_SD = -1.2065335745820, 1.6077810345810**0.5
-NULL_DRAWS = 40
+NULL_DRAWS = 100
 
 
 def tracy_widom_sf(x):
@@ -35,6 +36,8 @@ def roy_pvalue(squared_correlation, p: int, q: int, dof: float) -> float:
     if dof < p + q + 1:  # the largest correlation is one whatever the data
         return 1.0
     small, large, total = min(p, q), max(p, q), dof - 1.0
+    if small == 1:  # the squared multiple correlation: its law is exact
+        return float(beta.sf(squared_correlation, large / 2, (dof - large) / 2))
     gamma = 2 * np.arcsin(np.sqrt((small - 0.5) / total))
     phi = 2 * np.arcsin(np.sqrt((large - 0.5) / total))
     center = 2 * np.log(np.tan((phi + gamma) / 2))

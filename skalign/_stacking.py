@@ -4,6 +4,8 @@ A sample is one row of a 2-D array in which the blocks of all modalities stand
 side by side. A modality that is missing from a sample is a block of NaN.
 """
 
+from numbers import Integral
+
 import numpy as np
 
 from ._blocks import Blocks, Columns
@@ -92,16 +94,24 @@ def stack_modalities(*blocks, widths=None) -> np.ndarray:
     given = {m: np.asarray(block) for m, block in enumerate(blocks) if block is not None}
     if not given:
         raise ValueError("no block is given: at least one modality must be present.")
+    for m, array in given.items():
+        if array.ndim != 2 or array.dtype.kind not in "iufb":
+            raise ValueError(
+                f"block {m} has shape {array.shape} and dtype {array.dtype}: give a 2-D array of "
+                "numbers."
+            )
     if widths is None:
         missing = [m for m in range(len(blocks)) if m not in given]
         if missing:
             raise ValueError(f"block {missing[0]} is None: pass widths=(d_1, ..., d_M).")
-        widths = [array.shape[-1] for array in given.values()]
+        widths = [array.shape[1] for array in given.values()]
+    if np.ndim(widths) != 1 or not all(isinstance(w, Integral) and int(w) > 0 for w in widths):
+        raise ValueError(f"widths={widths!r} must be positive integers, one a block.")
     if len(widths) != len(blocks):
         raise ValueError(f"{len(blocks)} blocks, but {len(widths)} widths: one width a block.")
     first, n_samples = next((m, len(array)) for m, array in given.items())
     for m, array in given.items():
-        if array.ndim != 2 or array.shape[1] != widths[m]:
+        if array.shape[1] != widths[m]:
             raise ValueError(
                 f"block {m} has shape {array.shape}, expected (n_samples, {widths[m]})."
             )

@@ -39,6 +39,16 @@ def validate_stack(estimator, X, *, reset=False, **options):
     )
 
 
+def column_names(estimator, frame):
+    """Names of the columns, if all are strings; validation does not find those of every frame."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = getattr(frame, "columns", None)
+        if names is None or not all(isinstance(name, str) for name in names):
+            return None
+    return np.asarray(list(names), dtype=object)
+
+
 def check_weights(sample_weight, X):
     """Weights as a float64 vector, or None where all rows count alike.
 

