@@ -157,7 +157,6 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.solver = solver
         self.random_state = random_state
 
-    @keep_state_on_error
     def fit(self, X, y=None, sample_weight=None):
         """Learn the maps from the pairs among the rows.
 
@@ -180,6 +179,20 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If a block is partly NaN or holds infinity, if there are fewer than two pairs, if a
             modality is constant, or if ``n_components`` exceeds the rank of a modality.
         """
+        self._fit(X, sample_weight)
+        if self.n_components == "auto" and self.pvalues_[0] > SIGNIFICANCE:
+            warnings.warn(
+                f"The modalities share nothing beyond chance on {self.n_pairs_} pairs (smallest "
+                f"p-value {self.pvalues_[0]:.2g}). The aligned space keeps one component, which "
+                "means nothing. Check that rows are paired, or give more pairs.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self
+
+    @keep_state_on_error
+    def _fit(self, X, sample_weight=None):
+        # without a word where nothing is shared: the classifier has its own
         self._check_parameters()
         frame = X
         X = validate_stack(self, X, reset=True)
@@ -336,16 +349,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             return _model.max_components(pairs)
         if self.n_components != "auto":
             return self.n_components
-        shared = int(np.sum(pvalues <= SIGNIFICANCE))
-        if shared == 0:
-            warnings.warn(
-                f"The modalities share nothing beyond chance on {pairs.moments.n_rows} pairs "
-                f"(smallest p-value {pvalues[0]:.2g}). The aligned space keeps one component, "
-                "which means nothing. Check that rows are paired, or give more pairs.",
-                UserWarning,
-                stacklevel=4,
-            )
-        return max(1, shared)
+        return max(1, int(np.sum(pvalues <= SIGNIFICANCE)))
 
     def _store(self, blocks, pairs, alignment, pvalues, feature_names):
         self._blocks = blocks

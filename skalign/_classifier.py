@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._mixture import responsibilities
 from ._validation import FLOATS
 
 # Rows that are classified at a time: bounds the memory of the densities.
@@ -12,9 +11,7 @@ BATCH = 8192
 
 
 class ModalityClassifier(ClassifierMixin, BaseEstimator):
-    r"""Classify samples of one modality by Gaussian components of its latents.
-
-    .. math:: p(c \mid x) = \sum_k p(c \mid k) \, p(k \mid z), \qquad z = A x + b
+    """Classify samples of one modality.
 
     Classifiers come fitted, out of :attr:`CrossModalTransferClassifier.target_classifier_`, and
     stay as they are: like :class:`sklearn.frozen.FrozenEstimator`, `fit` does nothing and
@@ -27,16 +24,8 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         Labels.
     class_prior_ : ndarray of shape (n_classes,)
         Class probabilities before anything is seen.
-    component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
-        Class probabilities of each component.
     encoder_ : ModalityEncoder
-        From features to latents.
-    weights_ : ndarray of shape (n_mixture_components,)
-        Probabilities of the components.
-    means_ : ndarray of shape (n_mixture_components, n_components)
-        Means of the components' latents in this modality.
-    covariances_ : ndarray of shape (n_mixture_components, n_components, n_components)
-        Their covariances; of shape (n_components, n_components) where they are tied.
+        From features to the scores on which the law of the classes stands.
     n_features_in_ : int
         Number of features of the modality.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -48,16 +37,12 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
     """
 
     @classmethod
-    def _from_law(cls, encoder, law, class_proba, classes):
+    def _from_law(cls, encoder, law, classes, class_prior):
         classifier = cls()
         classifier._law = law
         classifier.encoder_ = encoder
         classifier.classes_ = classes
-        classifier.class_prior_ = law.weights @ class_proba
-        classifier.component_class_proba_ = class_proba
-        classifier.weights_ = law.weights
-        classifier.means_ = law.means
-        classifier.covariances_ = law.covariances
+        classifier.class_prior_ = class_prior
         classifier.n_features_in_ = encoder.n_features_in_
         if hasattr(encoder, "feature_names_in_"):
             classifier.feature_names_in_ = encoder.feature_names_in_
@@ -117,7 +102,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         for start in range(0, len(X), BATCH):
             rows = slice(start, start + BATCH)
             Z = self.encoder_._encode(X[rows]).astype(np.float64, copy=False)
-            out[rows] = responsibilities(Z, self._law) @ self.component_class_proba_
+            out[rows] = self._law.class_proba(Z)
         return out
 
     def __sklearn_is_fitted__(self):

@@ -1,4 +1,4 @@
-"""Components of the aligned space, and the classes they stand for."""
+"""The law of the classes in each modality: learned from the source, or of given components."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,10 +6,75 @@ from typing import Any
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from ._mixture import GaussianLaw, class_responsibilities, component_classes, fit_law
+from . import _student
+from ._encoder import ModalityEncoder
+from ._mixture import ComponentLaw, GaussianLaw, component_classes, fit_law
 
 # Digits of a latent that decide on the order in which rows reach a mixture.
 DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A modality as the source's posterior has it."""
+
+    encoder: ModalityEncoder
+    law: _student.StudentLaw
+    rows: np.ndarray  # the different pairs
+    weights: np.ndarray  # of each of them
+    resp: np.ndarray  # their classes, (n, C)
+    sharpness: float
+    agreement: float
+    pvalue: float
+
+
+def learn(source, target, posterior, weights, span, feature_names) -> Learned:
+    """Learn the classes of a modality from the source's posterior on pairs.
+
+    Parameters
+    ----------
+    source, target : ndarray of shape (n_pairs, d)
+        Both blocks of the pairs.
+    posterior : ndarray of shape (n_pairs, n_classes)
+    weights : ndarray of shape (n_pairs,)
+    span : ndarray of shape (k, d) or None
+        Maps whose span is all that may be looked at; None looks at the whole modality.
+    feature_names : ndarray or None
+    """
+    rows, weights = _student.merge_repeats(source, target, weights)
+    X = target[rows].astype(np.float64, copy=False)
+    mean = weights @ X / weights.sum()
+    scale = np.sqrt(weights @ (X - mean) ** 2 / weights.sum())
+    # columns at unit variance; what is left of a constant one is rounding
+    varies = scale > 8 * np.finfo(target.dtype).eps * np.abs(mean)
+    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=varies)
+    turn = None if span is None else _orthonormal_rows(span * np.where(varies, scale, 0.0))
+    X = (X - mean) * inverse
+    student = _student.learn(X if turn is None else X @ turn.T, posterior[rows], weights)
+    axes = student.axes.axes.T if turn is None else student.axes.axes.T @ turn
+    encoder = ModalityEncoder._from_maps(
+        axes * inverse, mean, (axes * np.where(varies, scale, 0.0)).T, feature_names
+    )
+    return Learned(
+        encoder,
+        student.law,
+        rows,
+        weights,
+        student.resp,
+        student.sharpness,
+        student.agreement,
+        student.pvalue,
+    )
+
+
+def _orthonormal_rows(maps):
+    _, values, right = np.linalg.svd(maps, full_matrices=False)
+    return right[values > 1e-10 * values[0]]
+
+
+def class_mixture(aligned, resp, weights) -> GaussianMixture:
+    """A Gaussian mixture of the aligned space with one component per class."""
+    return as_mixture(fit_law(aligned, resp, weights, tied=True))
 
 
 @dataclass(frozen=True)
@@ -21,20 +86,10 @@ class Components:
     class_proba: np.ndarray  # (K, n_classes)
     tied: bool  # whether components share one covariance
 
-
-def of_classes(target, aligned, posterior, weights) -> Components:
-    """One component per class, that starts from the source's posterior and holds on to it.
-
-    Parameters
-    ----------
-    target, aligned : ndarray of shape (n_pairs, k)
-        Latents of the target modality, and of all modalities together.
-    posterior : ndarray of shape (n_pairs, n_classes)
-    weights : ndarray of shape (n_pairs,)
-    """
-    resp = class_responsibilities(target, posterior, weights)
-    mixture = as_mixture(fit_law(aligned, resp, weights, tied=True))
-    return Components(mixture, resp, np.eye(posterior.shape[1]), tied=True)
+    def law(self, Z, weights, rows) -> ComponentLaw:
+        """Law that the components have in one modality, from its latents of some pairs."""
+        law = fit_law(Z[rows], self.resp[rows], weights[rows], self.tied)
+        return ComponentLaw(law, self.class_proba)
 
 
 def of_mixture(mixture, aligned, posterior, weights) -> Components:
@@ -67,7 +122,7 @@ def of_mixture(mixture, aligned, posterior, weights) -> Components:
 
 
 def as_mixture(law: GaussianLaw) -> GaussianMixture:
-    """A fitted GaussianMixture with these components."""
+    """Give components the face of a fitted GaussianMixture."""
     covariance_type = "tied" if law.tied else "full"
     mixture = GaussianMixture(len(law.weights), covariance_type=covariance_type)
     mixture.weights_, mixture.means_ = law.weights, law.means

@@ -13,11 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
-# Weight of the latents against the source's posterior in the EM; full weight lets the components
-# drift to whatever structure the latents have.
-TEMPER = 1.0
 MAX_ITER = 50
 TOLERANCE = 1e-4
 # Smallest share of the mean variance that a pooled covariance keeps in each direction.
@@ -36,6 +33,29 @@ class GaussianLaw:
     def tied(self) -> bool:
         """Whether all components share one covariance."""
         return self.covariances.ndim == 2
+
+
+@dataclass(frozen=True)
+class ComponentLaw:
+    """Class probabilities by way of components."""
+
+    law: GaussianLaw
+    component_proba: np.ndarray  # (K, C)
+
+    def class_proba(self, Z) -> np.ndarray:
+        """Class probabilities of latents, shape (n, C)."""
+        return responsibilities(Z, self.law) @ self.component_proba
+
+
+@dataclass(frozen=True)
+class PriorLaw:
+    """The same class probabilities for everybody."""
+
+    prior: np.ndarray  # (C,)
+
+    def class_proba(self, Z) -> np.ndarray:
+        """Class probabilities of latents, shape (n, C)."""
+        return np.tile(self.prior, (len(Z), 1))
 
 
 def fit_law(Z, resp, sample_weight, tied: bool) -> GaussianLaw:
@@ -111,35 +131,6 @@ def responsibilities(Z, law: GaussianLaw) -> np.ndarray:
     return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
 
 
-def class_responsibilities(Z, posterior, sample_weight) -> np.ndarray:
-    r"""Responsibilities of one component per class, by an EM that holds on to the source.
-
-    .. math:: r_{ic} \propto p(c \mid x_i^{(1)}) \; p(z_i \mid c)^\lambda
-
-    Given the class the modalities are taken as independent, so the source's posterior stays a
-    factor in every step, and components cannot drift away from their classes.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (n, k)
-        Latents of the target modality on pairs.
-    posterior : ndarray of shape (n, C)
-        Class probabilities of the source classifier on the same pairs.
-    sample_weight : ndarray of shape (n,)
-    """
-    with np.errstate(divide="ignore"):
-        given = np.log(posterior)
-    resp = posterior
-    for _ in range(MAX_ITER):
-        joint = given + TEMPER * log_density(Z, fit_law(Z, resp, sample_weight, tied=True))
-        update = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
-        change = np.max(np.abs(update - resp))
-        resp = update
-        if change < TOLERANCE:
-            break
-    return resp
-
-
 def component_classes(resp, posterior, sample_weight) -> np.ndarray:
     r"""Class probabilities of each component, by maximum likelihood.
 
@@ -177,3 +168,40 @@ def component_classes(resp, posterior, sample_weight) -> np.ndarray:
 
 def _rows_to_one(values):
     return values / values.sum(axis=1, keepdims=True)
+
+
+def join(probas, powers, prior, otherwise):
+    r"""Join what modalities say of the same samples, as independent given the class.
+
+    .. math:: p(c \mid x) \propto p(c) \prod_m (p(c \mid x_m) / p(c))^{\kappa_m}
+
+    A sample of which one modality says something gets just that.
+
+    Parameters
+    ----------
+    probas : list of ndarray of shape (n, C)
+        Class probabilities by each modality; NaN in rows that lack it.
+    powers : list of float
+        :math:`\kappa_m`.
+    prior : ndarray of shape (C,)
+        Class probabilities that each of them started from.
+    otherwise : ndarray of shape (C,)
+        Answer for rows of which nothing is said.
+
+    Returns
+    -------
+    proba : ndarray of shape (n, C)
+    usable : ndarray of bool, shape (n,)
+        Whether anything was said.
+    """
+    said = np.array([np.isfinite(proba[:, 0]) for proba in probas])
+    log_prior = np.log(np.maximum(prior, np.finfo(float).tiny))
+    total = np.tile(log_prior, (said.shape[1], 1))
+    out = np.tile(otherwise, (said.shape[1], 1))
+    for rows, proba, power in zip(said, probas, powers, strict=True):
+        out[rows] = proba[rows]
+        log_proba = np.log(np.maximum(proba[rows], np.finfo(float).tiny))
+        total[rows] += power * (log_proba - log_prior)
+    several = said.sum(axis=0) > 1
+    out[several] = softmax(total[several], axis=1)
+    return out, said.any(axis=0)

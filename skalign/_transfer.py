@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.linear_model import LogisticRegression
@@ -11,11 +10,11 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
 from . import _components, _source
-from ._aligner import NullSpaceAligner, mean_of_present
-from ._blocks import NamedList, position_of
+from ._aligner import SIGNIFICANCE, NullSpaceAligner, mean_of_present
+from ._blocks import position_of
 from ._classifier import ModalityClassifier
 from ._labels import known_labels
-from ._mixture import fit_law
+from ._mixture import PriorLaw, join
 from ._stacking import presence, select
 from ._validation import check_option, check_weights, keep_state_on_error, validate_stack
 
@@ -75,10 +74,11 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         Class probabilities of each component.
     class_prior_ : ndarray of shape (n_classes,)
         Class probabilities before anything is seen: the answer for rows without their target.
-    classifiers_ : list of ModalityClassifier
-        A classifier for each modality, in order; ``classifiers_["name"]`` works too.
     target_classifier_ : ModalityClassifier
-        The one of the target, over the target's columns alone: the thing to deploy.
+        A classifier over the target's columns alone: the thing to deploy.
+    agreement_ : float
+        How far leave-one-out decisions of the target agree with the source on the pairs: 0 is
+        chance, 1 the most that the source's doubt allows. Only where ``mixture`` is None.
     n_features_in_ : int
         Number of features of all modalities together.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -181,21 +181,23 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             blocks.names[source],
         )
 
-        pairs = np.flatnonzero(present[:, source] & present[:, target] & counted)
-        if len(pairs) == 0:
+        if not np.any(present[:, source] & present[:, target] & counted):
             raise ValueError(
                 f"X has no pairs: no row has both the source {blocks.names[source]!r} and the "
                 f"target {blocks.names[target]!r}."
             )
-        posterior = _source.posterior(estimator, select(frame, blocks.columns[source], pairs))
+        rows = np.flatnonzero(present[:, source] & (present.sum(axis=1) > 1) & counted)
+        posterior = _source.posterior(estimator, select(frame, blocks.columns[source], rows))
         self.classes_, posterior = _source.all_classes(
             estimator.classes_, y[known & counted], posterior
         )
-        pair_weights = np.ones(len(pairs)) if weights is None else weights[pairs]
         self.estimator_, self.aligner_ = estimator, aligner
-        self._fit_laws(X[pairs], present[pairs], posterior, pair_weights)
-        self.target_classifier_ = self.classifiers_[target]
-        self.class_prior_ = self.target_classifier_.class_prior_
+        self._fit_laws(
+            X[rows],
+            present[rows],
+            posterior,
+            np.ones(len(rows)) if weights is None else weights[rows],
+        )
         return self
 
     def predict_proba(self, X):
@@ -218,15 +220,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         blocks = self.aligner_._blocks
         source, target = self._positions(blocks)
         present = presence(X, blocks)
-        proba = np.tile(self.class_prior_, (len(X), 1))
-        usable = present[:, target]
-        if self.predict_from == "target":
-            rows = np.flatnonzero(usable)
-            if len(rows):
-                proba[rows] = self.target_classifier_._predict_proba(blocks.take(X, target)[rows])
-        else:
-            usable = np.asarray(present.any(axis=1))
-            proba = self._fuse(frame, X, present, blocks, source)
+        modalities = [target] if self.predict_from == "target" else [source, *self._classifiers]
+        said = list(self._what_each_says(frame, X, present, modalities))
+        powers = [1.0 if m == source else self._powers[m] for m in modalities]
+        proba, usable = join(said, powers, self._prior, self.class_prior_)
         missing = len(X) - int(usable.sum())
         if missing:
             lacking = (
@@ -320,31 +317,84 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
                     f"{self.n_features_in_}."
                 )
             return kind
-        if aligner.n_components == "auto":
-            aligner.set_params(n_components=None)
         _source.set_seed(aligner, self.random_state)
-        return aligner.fit(frame, None, **params)
+        return aligner._fit(frame, **params)
 
     def _fit_laws(self, X, present, posterior, weights):
-        """Components in the aligned space, and their law in each modality."""
-        aligner, target = self.aligner_, self._positions(self.aligner_._blocks)[1]
-        latents = [z.astype(np.float64, copy=False) for z in aligner._encode(X)]
-        aligned = mean_of_present(latents, present)
-        if self.mixture is None:
-            parts = _components.of_classes(latents[target], aligned, posterior, weights)
-        else:
-            mixture = clone(self.mixture)
-            _source.set_seed(mixture, self.random_state)
-            parts = _components.of_mixture(mixture, aligned, posterior, weights)
-        classifiers = []
-        for m, encoder in enumerate(aligner.encoders_):
-            rows = present[:, m]
-            law = fit_law(latents[m][rows], parts.resp[rows], weights[rows], parts.tied)
-            classifiers.append(
-                ModalityClassifier._from_law(encoder, law, parts.class_proba, self.classes_)
+        """Learn the law of the classes in each modality that predictions may come from."""
+        blocks = self.aligner_._blocks
+        source, target = self._positions(blocks)
+        wanted = [target]
+        if self.predict_from == "available":
+            wanted = [m for m in range(len(blocks)) if m != source and present[:, m].any()]
+        fit = self._learn_classes if self.mixture is None else self._fit_components
+        laws, resp, weights = fit(X, present, posterior, weights, wanted)
+        self.class_prior_ = weights @ resp @ self.component_class_proba_ / weights.sum()
+        self._classifiers = {
+            m: ModalityClassifier._from_law(encoder, law, self.classes_, self.class_prior_)
+            for m, (encoder, law) in laws.items()
+        }
+        self.target_classifier_ = self._classifiers[target]
+
+    def _learn_classes(self, X, present, posterior, weights, wanted):
+        """One law per class and modality, from what the source says of the pairs."""
+        aligner, blocks = self.aligner_, self.aligner_._blocks
+        source, target = self._positions(blocks)
+        learned = {}
+        for m in wanted:
+            rows = np.flatnonzero(present[:, m])
+            encoder = aligner.encoders_[m]
+            learned[m] = _components.learn(
+                blocks.take(X, source)[rows],
+                blocks.take(X, m)[rows],
+                posterior[rows],
+                weights[rows],
+                None if aligner.n_components == "auto" else encoder.coef_,
+                getattr(encoder, "feature_names_in_", None),
             )
-        self.classifiers_ = NamedList(classifiers, aligner.modality_names_)
+        best = learned[target]
+        pairs = np.flatnonzero(present[:, target])[best.rows]
+        aligned = mean_of_present(aligner._encode(X[pairs]), present[pairs])
+        self.mixture_ = _components.class_mixture(aligned, best.resp, best.weights)
+        self.component_class_proba_ = np.eye(len(self.classes_))
+        self.agreement_ = best.agreement
+        laws: dict = {m: (part.encoder, part.law) for m, part in learned.items()}
+        # laws of equal priors; beside the source, at the power that goes with it
+        self._prior = np.full(len(self.classes_), 1 / len(self.classes_))
+        self._powers = {m: part.sharpness for m, part in learned.items()}
+        smallest = min(best.pvalue, aligner.pvalues_[0])
+        if smallest > SIGNIFICANCE:
+            warnings.warn(
+                f"Pairs of {blocks.names[source]!r} and {blocks.names[target]!r} share nothing "
+                f"beyond chance ({len(pairs)} different pairs, smallest p-value {smallest:.2g}): "
+                "predictions are the class prior. Check that rows are paired, or give more pairs.",
+                UserWarning,
+                stacklevel=5,
+            )
+            prior = PriorLaw(best.weights @ best.resp / best.weights.sum())
+            laws[target], self._powers[target] = (best.encoder, prior), 0.0
+        return laws, best.resp, best.weights
+
+    def _fit_components(self, X, present, posterior, weights, wanted):
+        """Components of the given mixture, and their law in each modality."""
+        aligner = self.aligner_
+        pairs = np.flatnonzero(present[:, self._positions(aligner._blocks)[1]])
+        present, weights = present[pairs], weights[pairs]
+        latents = [z.astype(np.float64, copy=False) for z in aligner._encode(X[pairs])]
+        mixture = clone(self.mixture)
+        _source.set_seed(mixture, self.random_state)
+        parts = _components.of_mixture(
+            mixture, mean_of_present(latents, present), posterior[pairs], weights
+        )
         self.mixture_, self.component_class_proba_ = parts.mixture, parts.class_proba
+        laws = {
+            m: (aligner.encoders_[m], parts.law(latents[m], weights, present[:, m]))
+            for m in wanted
+            if present[:, m].any()
+        }
+        self._prior = weights @ parts.resp @ parts.class_proba / weights.sum()
+        self._powers = dict.fromkeys(laws, 1.0)
+        return laws, parts.resp, weights
 
     # -- steps of predict ------------------------------------------------------------------------
 
@@ -358,24 +408,18 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             )
         return source, target
 
-    def _fuse(self, frame, X, present, blocks, source):
-        r"""Join all modalities of a row: :math:`p(c|x) \propto p(c) \prod_m p(c|x_m) / p(c)`."""
-        with np.errstate(divide="ignore"):
-            prior = np.log(self.class_prior_)
-        total = np.tile(prior, (len(X), 1))
-        impossible = np.isneginf(prior)
-        for m in range(len(blocks)):
+    def _what_each_says(self, frame, X, present, modalities):
+        """Class probabilities (n, C) by each modality; NaN in rows that lack it."""
+        blocks, source = self.aligner_._blocks, self._positions(self.aligner_._blocks)[0]
+        for m in modalities:
+            proba = np.full((len(X), len(self.classes_)), np.nan)
             rows = np.flatnonzero(present[:, m])
-            if len(rows) == 0:
-                continue
-            if m == source:
-                part = _source.posterior(self.estimator_, select(frame, blocks.columns[m], rows))
-                part = _source.all_classes(self.estimator_.classes_, self.classes_, part)[1]
-            else:
-                part = self.classifiers_[m]._predict_proba(blocks.take(X, m)[rows])
-            part = np.log(np.maximum(part, np.finfo(float).tiny))
-            total[rows] += part - np.where(impossible, 0.0, prior)
-        return np.exp(total - logsumexp(total, axis=1, keepdims=True))
+            if len(rows) and m == source:
+                own = _source.posterior(self.estimator_, select(frame, blocks.columns[m], rows))
+                proba[rows] = _source.all_classes(self.estimator_.classes_, self.classes_, own)[1]
+            elif len(rows):
+                proba[rows] = self._classifiers[m]._predict_proba(blocks.take(X, m)[rows])
+            yield proba
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
