@@ -50,17 +50,20 @@ def learn(source, target, posterior, weights, span, feature_names) -> Learned:
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=varies)
     turn = None if span is None else _orthonormal_rows(span * np.where(varies, scale, 0.0))
     X = (X - mean) * inverse
-    student = _student.learn(X if turn is None else X @ turn.T, posterior[rows], weights)
+    known = np.flatnonzero(posterior.sum(axis=0) > 0)  # the source may lack a class
+    student = _student.learn(X if turn is None else X @ turn.T, posterior[rows][:, known], weights)
+    resp = np.zeros((len(rows), posterior.shape[1]))
+    resp[:, known] = student.resp
     axes = student.axes.axes.T if turn is None else student.axes.axes.T @ turn
     encoder = ModalityEncoder._from_maps(
         axes * inverse, mean, (axes * np.where(varies, scale, 0.0)).T, feature_names
     )
     return Learned(
         encoder,
-        student.law,
+        student.law.widened(known, posterior.shape[1]),
         rows,
         weights,
-        student.resp,
+        resp,
         student.sharpness,
         student.agreement,
         student.pvalue,

@@ -44,6 +44,15 @@ class StudentLaw:
     lifted: np.ndarray  # (L, C)
     intercept: np.ndarray  # (C,)
 
+    def widened(self, classes, n_classes) -> "StudentLaw":
+        """Give the same law over more classes, which are impossible."""
+        linear = np.zeros((len(self.linear), n_classes))
+        lifted = np.zeros((len(self.lifted), n_classes))
+        intercept = np.full(n_classes, -np.inf)
+        linear[:, classes], lifted[:, classes] = self.linear, self.lifted
+        intercept[classes] = self.intercept
+        return StudentLaw(linear, self.landmarks, self.gamma, lifted, intercept)
+
     def class_proba(self, Z) -> np.ndarray:
         """Class probabilities, shape (n, C)."""
         kernel = gaussian_kernel(Z, self.landmarks, self.gamma)

@@ -328,8 +328,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         if self.predict_from == "available":
             wanted = [m for m in range(len(blocks)) if m != source and present[:, m].any()]
         fit = self._learn_classes if self.mixture is None else self._fit_components
-        laws, resp, weights = fit(X, present, posterior, weights, wanted)
-        self.class_prior_ = weights @ resp @ self.component_class_proba_ / weights.sum()
+        laws, self.class_prior_ = fit(X, present, posterior, weights, wanted)
         self._classifiers = {
             m: ModalityClassifier._from_law(encoder, law, self.classes_, self.class_prior_)
             for m, (encoder, law) in laws.items()
@@ -355,9 +354,11 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         best = learned[target]
         pairs = np.flatnonzero(present[:, target])[best.rows]
         aligned = mean_of_present(aligner._encode(X[pairs]), present[pairs])
-        self.mixture_ = _components.class_mixture(aligned, best.resp, best.weights)
-        self.component_class_proba_ = np.eye(len(self.classes_))
+        found = np.flatnonzero(best.resp.any(axis=0))
+        self.mixture_ = _components.class_mixture(aligned, best.resp[:, found], best.weights)
+        self.component_class_proba_ = np.eye(len(self.classes_))[found]
         self.agreement_ = best.agreement
+        class_prior = best.weights @ best.resp / best.weights.sum()
         laws: dict = {m: (part.encoder, part.law) for m, part in learned.items()}
         # laws of equal priors; beside the source, at the power that goes with it
         self._prior = np.full(len(self.classes_), 1 / len(self.classes_))
@@ -371,9 +372,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
                 UserWarning,
                 stacklevel=5,
             )
-            prior = PriorLaw(best.weights @ best.resp / best.weights.sum())
-            laws[target], self._powers[target] = (best.encoder, prior), 0.0
-        return laws, best.resp, best.weights
+            laws[target], self._powers[target] = (best.encoder, PriorLaw(class_prior)), 0.0
+        return laws, class_prior
 
     def _fit_components(self, X, present, posterior, weights, wanted):
         """Components of the given mixture, and their law in each modality."""
@@ -394,7 +394,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         }
         self._prior = weights @ parts.resp @ parts.class_proba / weights.sum()
         self._powers = dict.fromkeys(laws, 1.0)
-        return laws, parts.resp, weights
+        return laws, self._prior
 
     # -- steps of predict ------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ from scipy.stats import multivariate_normal
 
 from skalign._mixture import (
     GaussianLaw,
-    class_responsibilities,
     component_classes,
     fit_law,
+    join,
     log_density,
     responsibilities,
 )
@@ -175,20 +175,6 @@ def test_weights_are_repeated_rows(rng, n_components, d, tied):
 
 
 @few
-@given(generators, widths)
-def test_weights_are_repeated_rows_in_the_em(rng, d):
-    """The EM stops at the same step, too."""
-    Z, classes = rng.normal(size=(20, d)), draw_posterior(rng, 20, 3)
-    w = rng.integers(1, 4, size=20).astype(float)
-    rows = np.repeat(np.arange(20), w.astype(int))
-    np.testing.assert_allclose(
-        class_responsibilities(Z, classes, w)[rows],
-        class_responsibilities(Z[rows], classes[rows], np.ones(len(rows))),
-        atol=1e-8,
-    )
-
-
-@few
 @given(generators, counts, widths, tied_or_not)
 def test_order_of_rows_is_no_matter(rng, n_components, d, tied):
     """A permutation of the rows changes nothing but rounding."""
@@ -197,11 +183,6 @@ def test_order_of_rows_is_no_matter(rng, n_components, d, tied):
     order = rng.permutation(30)
     shuffled = Z[order], resp[order], classes[order], w[order]
     assert_same_law(fit_law(Z, resp, w, tied), fit_law(shuffled[0], shuffled[1], w[order], tied))
-    np.testing.assert_allclose(
-        class_responsibilities(Z, classes, w)[order],
-        class_responsibilities(shuffled[0], shuffled[2], shuffled[3]),
-        atol=1e-8,
-    )
     np.testing.assert_allclose(
         component_classes(resp, classes, w),
         component_classes(shuffled[1], shuffled[2], shuffled[3]),
@@ -268,48 +249,6 @@ def test_classes_that_are_points_have_a_law():
 
 
 @relaxed
-@given(generators, st.integers(2, 4), widths)
-def test_a_certain_posterior_is_returned(rng, n_classes, d):
-    """What the source knows for sure the latents cannot change, wherever they are."""
-    Z = 10 * rng.normal(size=(30, d))
-    posterior = one_hot(rng.integers(n_classes, size=30), n_classes)
-    np.testing.assert_array_equal(class_responsibilities(Z, posterior, np.ones(30)), posterior)
-
-
-@few
-@given(generators, st.integers(2, 4), widths)
-def test_class_responsibilities_keep_what_is_excluded(rng, n_classes, d):
-    """Rows sum to one, and a class that the source excludes stays excluded."""
-    Z = rng.normal(size=(30, d))
-    posterior = draw_posterior(rng, 30, n_classes)
-    posterior[:10, 0] = 0
-    posterior /= posterior.sum(axis=1, keepdims=True)
-    found = class_responsibilities(Z, posterior, np.ones(30))
-    assert_probabilities(found, posterior.shape)
-    np.testing.assert_array_equal(found[:10, 0], 0)
-
-
-def test_latents_settle_the_doubt_of_the_source():
-    """Two far clusters, a source that is right but unsure: the clusters make it sure."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(2, size=200)
-    Z = rng.normal(size=(200, 2)) + 8 * labels[:, None]
-    posterior = np.where(one_hot(labels, 2) == 1, 0.7, 0.3)
-    wrong = rng.random(200) < 0.1
-    posterior[wrong] = posterior[wrong, ::-1]
-    found = class_responsibilities(Z, posterior, np.ones(200))
-    np.testing.assert_array_equal(found.argmax(axis=1), labels)
-    assert found[np.arange(200), labels].mean() > 0.95
-
-
-def test_a_source_that_knows_nothing_decides_nothing():
-    """Equal posteriors are equal responsibilities: classes are not made from clusters."""
-    Z = np.random.default_rng(0).normal(size=(50, 2)) + 8 * np.repeat([[0], [1]], 25, axis=0)
-    posterior = np.full((50, 2), 0.5)
-    np.testing.assert_allclose(class_responsibilities(Z, posterior, np.ones(50)), 0.5, atol=1e-9)
-
-
-@relaxed
 @given(generators, counts, st.integers(2, 4))
 def test_component_classes_are_probabilities(rng, n_components, n_classes):
     """Rows sum to one, and order of components and classes is no matter."""
@@ -371,3 +310,25 @@ def test_a_component_without_pairs_gets_the_prior(rng):
     np.testing.assert_allclose(proba[2], posterior.mean(axis=0), atol=1e-6)
     without = component_classes(resp[:, :2], posterior, np.ones(30))
     np.testing.assert_allclose(proba[:2], without, atol=1e-6)
+
+
+@relaxed
+@given(generators, st.integers(2, 4), st.integers(1, 3))
+def test_join_is_bayes_for_independent_modalities(rng, n_classes, n_modalities):
+    """Posteriors of modalities that are independent given the class multiply to the joint one."""
+    prior = rng.dirichlet(np.ones(n_classes))
+    likelihoods = rng.uniform(0.1, 1, size=(n_modalities, 20, n_classes))
+    parts = [prior * part for part in likelihoods]
+    probas = [part / part.sum(axis=1, keepdims=True) for part in parts]
+    joint = prior * np.prod(likelihoods, axis=0)
+    otherwise = rng.dirichlet(np.ones(n_classes))
+    found, usable = join(probas, [1.0] * n_modalities, prior, otherwise)
+    np.testing.assert_allclose(found, joint / joint.sum(axis=1, keepdims=True), rtol=1e-9)
+    assert usable.all()
+    for proba in probas:
+        proba[:5] = np.nan
+    probas[0][3] = prior
+    found, usable = join(probas, [0.5] * n_modalities, prior, otherwise)
+    np.testing.assert_array_equal(found[:3], np.tile(otherwise, (3, 1)))
+    np.testing.assert_array_equal(found[3], prior)
+    np.testing.assert_array_equal(usable[:5], [False, False, False, True, False])

@@ -226,9 +226,9 @@ def test_three_modalities():
             predict_from="available",
         ).fit(X, y)
         assert model.score(X[~np.isnan(X).all(axis=1)], pairs.y[~np.isnan(X).all(axis=1)]) > 0.9
-        target = model.aligner_.modality_names_[target] if target == 0 else target
-        assert model.target_classifier_ is model.classifiers_[target]
-        assert model.target_classifier_.score(pairs.X[:, names[target]], pairs.y) > 0.85
+        columns = list(names.values())[model.aligner_._blocks.position(target)]
+        assert model.target_classifier_.score(pairs.X[:, columns], pairs.y) > 0.85
+        )
 
 
 def test_parameters_of_the_parts_are_not_touched(data):
