@@ -244,7 +244,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         latents = self._encode(X)
         if np.isfinite(sum(latents)).all():
             return sum(latents) / len(latents)
-        return mean_of_present(latents, self._presence(X))
+        return _mean_of_present(latents, self._presence(X))
 
     def inverse_transform(self, X):
         """Map latents back to the features of all modalities.
@@ -377,6 +377,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         blocks = [self._blocks.take(X, m) for m in range(len(self.encoders_))]
         return [e._encode(block) for e, block in zip(self.encoders_, blocks, strict=True)]
 
+    def _mean(self, X, present):
+        """Mean of the encodings that each row has, in float64."""
+        return _mean_of_present(self._encode(X), present).astype(np.float64, copy=False)
+
     def _presence(self, X):
         present = presence(X, self._blocks)
         none = np.flatnonzero(~present.any(axis=1))
@@ -396,7 +400,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return tags
 
 
-def mean_of_present(latents, present):
+def _mean_of_present(latents, present):
     """Mean of the encodings that each row has; latents may be NaN where it has none."""
     total = np.zeros_like(latents[0])
     for m, z in enumerate(latents):

@@ -1,6 +1,6 @@
 """The law of the classes in each modality: learned from the source, or of given components."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from sklearn.mixture import GaussianMixture
 
 from . import _student
 from ._encoder import ModalityEncoder
-from ._mixture import ComponentLaw, GaussianLaw, component_classes, fit_law
+from ._mixture import ComponentLaw, GaussianLaw, PriorLaw, component_classes, fit_law
 
 # Digits of a latent that decide on the order in which rows reach a mixture.
 DIGITS = 8
@@ -75,37 +75,84 @@ def _orthonormal_rows(maps):
     return right[values > 1e-10 * values[0]]
 
 
-def class_mixture(aligned, resp, weights) -> GaussianMixture:
-    """A Gaussian mixture of the aligned space with one component per class."""
-    return as_mixture(fit_law(aligned, resp, weights, tied=True))
-
-
 @dataclass(frozen=True)
-class Components:
-    """A fitted mixture, and what its components are on the pairs."""
+class Laws:
+    """Laws of the classes in some modalities, and the mixture of the aligned space."""
 
+    by_modality: dict[int, tuple[ModalityEncoder, Any]]
+    powers: dict[int, float]  # of each law beside others
+    start: np.ndarray  # (C,): class probabilities from which the laws start
+    class_prior: np.ndarray  # (C,)
     mixture: Any
-    resp: np.ndarray  # (n_pairs, K) responsibilities
-    class_proba: np.ndarray  # (K, n_classes)
-    tied: bool  # whether components share one covariance
-
-    def law(self, Z, weights, rows) -> ComponentLaw:
-        """Law that the components have in one modality, from its latents of some pairs."""
-        law = fit_law(Z[rows], self.resp[rows], weights[rows], self.tied)
-        return ComponentLaw(law, self.class_proba)
+    component_proba: np.ndarray  # (K, C)
+    agreement: float | None = None
+    pvalue: float = 0.0  # that the target knows nothing of the source's classes
 
 
-def of_mixture(mixture, aligned, posterior, weights) -> Components:
+def learn_laws(aligner, X, present, posterior, weights, source, target, wanted) -> Laws:
+    """One law per class and modality, from what the source says of the pairs.
+
+    Parameters
+    ----------
+    aligner : NullSpaceAligner
+        Fitted.
+    X : ndarray of shape (n, n_features)
+        Rows that have the source, and at least one modality besides.
+    present : ndarray of bool, shape (n, n_modalities)
+    posterior : ndarray of shape (n, n_classes)
+    weights : ndarray of shape (n,)
+    source, target : int
+    wanted : list of int
+        Modalities to learn, the target among them.
+    """
+    blocks, learned = aligner._blocks, {}
+    for m in wanted:
+        rows = np.flatnonzero(present[:, m])
+        encoder = aligner.encoders_[m]
+        learned[m] = learn(
+            blocks.take(X, source)[rows],
+            blocks.take(X, m)[rows],
+            posterior[rows],
+            weights[rows],
+            None if aligner.n_components == "auto" else encoder.coef_,
+            getattr(encoder, "feature_names_in_", None),
+        )
+    best, n_classes = learned[target], posterior.shape[1]
+    pairs = np.flatnonzero(present[:, target])[best.rows]
+    found = np.flatnonzero(best.resp.any(axis=0))
+    law = fit_law(aligner._mean(X[pairs], present[pairs]), best.resp[:, found], best.weights, True)
+    return Laws(
+        {m: (part.encoder, part.law) for m, part in learned.items()},
+        {m: part.sharpness for m, part in learned.items()},
+        np.full(n_classes, 1 / n_classes),
+        best.weights @ best.resp / best.weights.sum(),
+        as_mixture(law),
+        np.eye(n_classes)[found],
+        best.agreement,
+        best.pvalue,
+    )
+
+
+def refuse(laws: Laws, target: int) -> Laws:
+    """Let the target say nothing but the class prior."""
+    encoder = laws.by_modality[target][0]
+    return replace(
+        laws,
+        by_modality={**laws.by_modality, target: (encoder, PriorLaw(laws.class_prior))},
+        powers={**laws.powers, target: 0.0},
+    )
+
+
+def fit_mixture(mixture, aligner, X, present, posterior, weights, target, wanted) -> Laws:
     """Components of a given mixture, labelled by the source's posterior.
 
     Parameters
     ----------
     mixture : estimator of sklearn.mixture
         Unfitted; is fitted here.
-    aligned : ndarray of shape (n_pairs, k)
-    posterior : ndarray of shape (n_pairs, n_classes)
-    weights : ndarray of shape (n_pairs,)
-        Whole numbers: mixtures of scikit-learn take no weights, so rows are repeated.
+    aligner, X, present, posterior, weights, target, wanted
+        As in :func:`learn_laws`; weights are whole numbers, since mixtures of scikit-learn take
+        none: rows are repeated.
     """
     if not hasattr(mixture, "predict_proba"):
         raise ValueError(
@@ -116,12 +163,24 @@ def of_mixture(mixture, aligned, posterior, weights) -> Components:
             f"mixture={type(mixture).__name__} takes no sample_weight, so that weights must be "
             "whole numbers here: how often a row is repeated."
         )
+    pairs = np.flatnonzero(present[:, target])
+    X, present, posterior, weights = X[pairs], present[pairs], posterior[pairs], weights[pairs]
+    aligned = aligner._mean(X, present)
     # neither the order nor the coding of repeated rows may show in the result
     order = np.lexsort(np.round(aligned, DIGITS).T[::-1])
     mixture.fit(np.repeat(aligned[order], weights[order].astype(int), axis=0))
     resp = mixture.predict_proba(aligned)
+    proba = component_classes(resp, posterior, weights)
     tied = getattr(mixture, "covariance_type", None) == "tied"
-    return Components(mixture, resp, component_classes(resp, posterior, weights), tied)
+    latents, laws = aligner._encode(X), {}
+    for m in wanted:
+        rows = present[:, m]
+        if rows.any():
+            Z = latents[m][rows].astype(np.float64, copy=False)
+            law = ComponentLaw(fit_law(Z, resp[rows], weights[rows], tied), proba)
+            laws[m] = aligner.encoders_[m], law
+    prior = weights @ resp @ proba / weights.sum()
+    return Laws(laws, dict.fromkeys(laws, 1.0), prior, prior, mixture, proba)
 
 
 def as_mixture(law: GaussianLaw) -> GaussianMixture:

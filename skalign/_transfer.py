@@ -10,11 +10,11 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
 from . import _components, _source
-from ._aligner import SIGNIFICANCE, NullSpaceAligner, mean_of_present
+from ._aligner import SIGNIFICANCE, NullSpaceAligner
 from ._blocks import position_of
 from ._classifier import ModalityClassifier
 from ._labels import known_labels
-from ._mixture import PriorLaw, join
+from ._mixture import join
 from ._stacking import presence, select
 from ._validation import check_option, check_weights, keep_state_on_error, validate_stack
 
@@ -25,15 +25,21 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     The three steps of Kamboj & Do:
 
     1. fit ``estimator`` on the source block of the labelled rows: :math:`p(c \mid x_1)`;
-    2. fit ``aligner`` on the pairs, and Gaussian components in the aligned space;
+    2. fit ``aligner`` on the pairs, and Gaussian components on what it aligns;
     3. give components classes by the source's posterior on the pairs, and classify the target
        modality by the law that the components have *there*, with that modality's own noise:
 
-    .. math:: p(c \mid x_2) = \sum_k p(c \mid k) \, p(k \mid z_2), \qquad
-              p(c \mid k) = \frac{\sum_i r_{ik} \, p(c \mid x_{1i})}{\sum_i r_{ik}} .
+    .. math:: p(c \mid x_2) = \sum_k p(c \mid k) \, p(k \mid x_2).
+
+    By default components are classes. Their law in the target is learned by an EM that keeps the
+    source's posterior as a factor, :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`,
+    with :math:`\lambda` chosen by how well leave-one-out decisions of the target agree with the
+    source. Two Gaussian laws are pooled, one of the target's features and one of their lift by a Gaussian
+    kernel. Given components (``mixture``) get the classes of maximum likelihood.
 
     Labels reach the target through the source classifier and nothing else, so that
-    cross-validation on labelled pairs measures the transfer.
+    cross-validation on labelled pairs measures the transfer. Where pairs share nothing beyond
+    chance, `fit` warns and predictions are the class prior.
 
     Parameters
     ----------
@@ -43,20 +49,19 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         part with its hard predictions. Wrap a fitted one in
         :class:`~sklearn.frozen.FrozenEstimator` to use it as it is; then no label is needed.
     aligner : NullSpaceAligner, default=None
-        Learns the aligned space, and names the modalities. One left at ``n_components="auto"``
-        keeps every dimension here: the components weigh them. ``None`` is
-        ``NullSpaceAligner()``. May be frozen.
+        Learns the aligned space, and names the modalities. With ``n_components="auto"`` the
+        default components look at the whole target; any other value holds them to the span of
+        so many aligned dimensions. ``None`` is ``NullSpaceAligner()``. May be frozen.
     mixture : estimator of :mod:`sklearn.mixture`, default=None
         Components of the aligned space, such as
-        :class:`~sklearn.mixture.GaussianMixture`. ``None`` takes one component per class, which
-        starts from the source's posterior and holds on to it.
+        :class:`~sklearn.mixture.GaussianMixture`. ``None`` takes one component per class.
     source : int or str, default=0
         Modality that ``estimator`` reads, by position or name.
     target : int or str, default=1
         Modality to predict from, by position or name.
     predict_from : {"target", "available"}, default="target"
         ``"target"`` never looks at another block. ``"available"`` joins all modalities that a row
-        has, as independent given the class.
+        has, the source's own word among them, as independent given the class.
     random_state : int, RandomState instance or None, default=None
         Passed to ``estimator``, ``aligner`` and ``mixture`` where they have none of their own.
 
@@ -222,8 +227,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         present = presence(X, blocks)
         modalities = [target] if self.predict_from == "target" else [source, *self._classifiers]
         said = list(self._what_each_says(frame, X, present, modalities))
-        powers = [1.0 if m == source else self._powers[m] for m in modalities]
-        proba, usable = join(said, powers, self._prior, self.class_prior_)
+        powers = [1.0 if m == source else self._laws.powers[m] for m in modalities]
+        proba, usable = join(said, powers, self._laws.start, self.class_prior_)
         missing = len(X) - int(usable.sum())
         if missing:
             lacking = (
@@ -322,79 +327,36 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _fit_laws(self, X, present, posterior, weights):
         """Learn the law of the classes in each modality that predictions may come from."""
-        blocks = self.aligner_._blocks
-        source, target = self._positions(blocks)
+        aligner, names = self.aligner_, self.aligner_.modality_names_
+        source, target = self._positions(aligner._blocks)
         wanted = [target]
         if self.predict_from == "available":
-            wanted = [m for m in range(len(blocks)) if m != source and present[:, m].any()]
-        fit = self._learn_classes if self.mixture is None else self._fit_components
-        laws, self.class_prior_ = fit(X, present, posterior, weights, wanted)
-        self._classifiers = {
-            m: ModalityClassifier._from_law(encoder, law, self.classes_, self.class_prior_)
-            for m, (encoder, law) in laws.items()
-        }
-        self.target_classifier_ = self._classifiers[target]
-
-    def _learn_classes(self, X, present, posterior, weights, wanted):
-        """One law per class and modality, from what the source says of the pairs."""
-        aligner, blocks = self.aligner_, self.aligner_._blocks
-        source, target = self._positions(blocks)
-        learned = {}
-        for m in wanted:
-            rows = np.flatnonzero(present[:, m])
-            encoder = aligner.encoders_[m]
-            learned[m] = _components.learn(
-                blocks.take(X, source)[rows],
-                blocks.take(X, m)[rows],
-                posterior[rows],
-                weights[rows],
-                None if aligner.n_components == "auto" else encoder.coef_,
-                getattr(encoder, "feature_names_in_", None),
-            )
-        best = learned[target]
-        pairs = np.flatnonzero(present[:, target])[best.rows]
-        aligned = mean_of_present(aligner._encode(X[pairs]), present[pairs])
-        found = np.flatnonzero(best.resp.any(axis=0))
-        self.mixture_ = _components.class_mixture(aligned, best.resp[:, found], best.weights)
-        self.component_class_proba_ = np.eye(len(self.classes_))[found]
-        self.agreement_ = best.agreement
-        class_prior = best.weights @ best.resp / best.weights.sum()
-        laws: dict = {m: (part.encoder, part.law) for m, part in learned.items()}
-        # laws of equal priors; beside the source, at the power that goes with it
-        self._prior = np.full(len(self.classes_), 1 / len(self.classes_))
-        self._powers = {m: part.sharpness for m, part in learned.items()}
-        smallest = min(best.pvalue, aligner.pvalues_[0])
+            wanted = [m for m in range(len(names)) if m != source and present[:, m].any()]
+        pairs = aligner, X, present, posterior, weights
+        if self.mixture is None:
+            laws = _components.learn_laws(*pairs, source, target, wanted)
+            self.agreement_ = laws.agreement
+        else:
+            mixture = clone(self.mixture)
+            _source.set_seed(mixture, self.random_state)
+            laws = _components.fit_mixture(mixture, *pairs, target, wanted)
+        smallest = min(laws.pvalue, aligner.pvalues_[0])
         if smallest > SIGNIFICANCE:
+            laws = _components.refuse(laws, target)
             warnings.warn(
-                f"Pairs of {blocks.names[source]!r} and {blocks.names[target]!r} share nothing "
-                f"beyond chance ({len(pairs)} different pairs, smallest p-value {smallest:.2g}): "
+                f"Pairs of {names[source]!r} and {names[target]!r} share nothing beyond chance "
+                f"({int(present[:, target].sum())} pairs, smallest p-value {smallest:.2g}): "
                 "predictions are the class prior. Check that rows are paired, or give more pairs.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
-            laws[target], self._powers[target] = (best.encoder, PriorLaw(class_prior)), 0.0
-        return laws, class_prior
-
-    def _fit_components(self, X, present, posterior, weights, wanted):
-        """Components of the given mixture, and their law in each modality."""
-        aligner = self.aligner_
-        pairs = np.flatnonzero(present[:, self._positions(aligner._blocks)[1]])
-        present, weights = present[pairs], weights[pairs]
-        latents = [z.astype(np.float64, copy=False) for z in aligner._encode(X[pairs])]
-        mixture = clone(self.mixture)
-        _source.set_seed(mixture, self.random_state)
-        parts = _components.of_mixture(
-            mixture, mean_of_present(latents, present), posterior[pairs], weights
-        )
-        self.mixture_, self.component_class_proba_ = parts.mixture, parts.class_proba
-        laws = {
-            m: (aligner.encoders_[m], parts.law(latents[m], weights, present[:, m]))
-            for m in wanted
-            if present[:, m].any()
+        self.mixture_, self.component_class_proba_ = laws.mixture, laws.component_proba
+        self.class_prior_, self._laws = laws.class_prior, laws
+        self._classifiers = {
+            m: ModalityClassifier._from_law(encoder, law, self.classes_, self.class_prior_)
+            for m, (encoder, law) in laws.by_modality.items()
         }
-        self._prior = weights @ parts.resp @ parts.class_proba / weights.sum()
-        self._powers = dict.fromkeys(laws, 1.0)
-        return laws, self._prior
+        self.target_classifier_ = self._classifiers[target]
 
     # -- steps of predict ------------------------------------------------------------------------
 

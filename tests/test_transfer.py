@@ -228,7 +228,6 @@ def test_three_modalities():
         assert model.score(X[~np.isnan(X).all(axis=1)], pairs.y[~np.isnan(X).all(axis=1)]) > 0.9
         columns = list(names.values())[model.aligner_._blocks.position(target)]
         assert model.target_classifier_.score(pairs.X[:, columns], pairs.y) > 0.85
-        )
 
 
 def test_parameters_of_the_parts_are_not_touched(data):
