@@ -34,8 +34,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     By default components are classes. Their law in the target is learned by an EM that keeps the
     source's posterior as a factor, :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`,
     with :math:`\lambda` chosen by how well leave-one-out decisions of the target agree with the
-    source. Two Gaussian laws are pooled, one of the target's features and one of their lift by a Gaussian
-    kernel. Given components (``mixture``) get the classes of maximum likelihood.
+    source. Two Gaussian laws are pooled, one of the target's features and one of their lift by a
+    Gaussian kernel. Given components (``mixture``) get the classes of maximum likelihood.
 
     Labels reach the target through the source classifier and nothing else, so that
     cross-validation on labelled pairs measures the transfer. Where pairs share nothing beyond
