@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.mixture import GaussianMixture
 
 from . import _student
@@ -168,8 +169,9 @@ def fit_mixture(mixture, aligner, X, present, posterior, weights, target, wanted
     aligned = aligner._mean(X, present)
     # neither the order nor the coding of repeated rows may show in the result
     order = np.lexsort(np.round(aligned, DIGITS).T[::-1])
-    mixture.fit(np.repeat(aligned[order], weights[order].astype(int), axis=0))
-    resp = mixture.predict_proba(aligned)
+    with config_context(array_api_dispatch=False):  # k-means, where mixtures start, has none
+        mixture.fit(np.repeat(aligned[order], weights[order].astype(int), axis=0))
+        resp = mixture.predict_proba(aligned)
     proba = component_classes(resp, posterior, weights)
     tied = getattr(mixture, "covariance_type", None) == "tied"
     latents, laws = aligner._encode(X), {}
