@@ -60,9 +60,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     center : bool, default=True
         Whether to subtract the mean of the pairs from each feature.
     shrinkage : "auto", float in [0, 1] or None, default="auto"
-        Shrinkage of the covariance of each block, at unit column variances, towards the identity.
-        ``"auto"`` is the oracle approximating shrinkage of Chen et al. (2010). Exactly shared
-        directions are never shrunk.
+        Shrinkage of the covariance of each block, at unit column variances, towards the identity:
+        as if so large a share of each block were independent noise, so that correlations shrink
+        with it. ``"auto"`` is the oracle approximating shrinkage of Chen et al. (2010), worth no
+        more than ``d + 1`` pairs. Exactly shared directions are never shrunk.
     tol : float, default=None
         Singular values of a block, at unit column variances, below ``tol`` times the largest count
         as zero. ``None`` takes the rounding error of the data.
@@ -181,10 +182,11 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         self._fit(X, sample_weight)
         if self.n_components == "auto" and self.pvalues_[0] > SIGNIFICANCE:
+            count = "" if sample_weight is None else ", counted by sample_weight,"
             warnings.warn(
-                f"The modalities share nothing beyond chance on {self.n_pairs_} pairs (smallest "
-                f"p-value {self.pvalues_[0]:.2g}). The aligned space keeps one component, which "
-                "means nothing. Check that rows are paired, or give more pairs.",
+                f"The modalities share nothing beyond chance on {self.n_pairs_} pairs{count} "
+                f"(smallest p-value {self.pvalues_[0]:.2g}). The aligned space keeps one "
+                "component, which means nothing. Check that rows are paired, or give more pairs.",
                 UserWarning,
                 stacklevel=2,
             )

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import config_context
+from sklearn.base import is_classifier
 from sklearn.mixture import GaussianMixture
 
 from . import _student
@@ -43,6 +44,8 @@ def learn(source, target, posterior, weights, span, feature_names) -> Learned:
     feature_names : ndarray or None
     """
     rows, weights = _student.merge_repeats(source, target, weights)
+    if len(rows) < 2:
+        raise ValueError("X has one pair of source and target: two different ones are needed.")
     X = target[rows].astype(np.float64, copy=False)
     mean = weights @ X / weights.sum()
     scale = np.sqrt(weights @ (X - mean) ** 2 / weights.sum())
@@ -155,9 +158,9 @@ def fit_mixture(mixture, aligner, X, present, posterior, weights, target, wanted
         As in :func:`learn_laws`; weights are whole numbers, since mixtures of scikit-learn take
         none: rows are repeated.
     """
-    if not hasattr(mixture, "predict_proba"):
+    if not hasattr(mixture, "predict_proba") or is_classifier(mixture):
         raise ValueError(
-            f"mixture={mixture!r} has no predict_proba: use an estimator of sklearn.mixture."
+            f"mixture={mixture!r} is no mixture: use an estimator of sklearn.mixture."
         )
     if np.any(weights != np.round(weights)):
         raise ValueError(

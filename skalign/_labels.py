@@ -31,10 +31,13 @@ def known_labels(y, estimator_name: str):
             f"{estimator_name} requires y to be passed, but the target y is None. Pass labels, "
             "with -1 for samples that have none."
         )
+    words = np.asarray(y).dtype.kind == "U"
     y = column_or_1d(_plain(y), warn=True)
     blank = np.zeros(len(y), dtype=bool)
     if y.dtype.kind == "O":
         blank = np.array([_is_blank(label) for label in y], dtype=bool)
+        if any(isinstance(label, bool | np.bool_) for label in y):  # beside them -1 is no number
+            blank |= np.array([_is_minus(label) for label in y], dtype=bool)
         y = _numbers_as_numbers(y, blank)
     if y.dtype.kind == "O":
         minus = ~blank
@@ -53,7 +56,7 @@ def known_labels(y, estimator_name: str):
             )
         assert_all_finite(y[~blank], input_name="y")
         check_classification_targets(y[known])
-    return y, known
+    return y.astype(str) if words and not blank.any() else y, known
 
 
 def known_classes(y):
@@ -80,14 +83,17 @@ def _is_blank(label):
     return label is None or type(label).__name__ in ("NAType", "NaTType")
 
 
+def _is_minus(label):
+    return isinstance(label, Number) and not isinstance(label, bool) and label == UNLABELLED
+
+
 def _numbers_as_numbers(y, blank):
     """Objects that are all numbers, or truth values, as what they are; -1 stands for a blank."""
     given = y[~blank].tolist()
     if not given or not all(isinstance(label, Number | np.bool_) for label in given):
         return y
     numbers = np.array(given)
-    if numbers.dtype.kind == "b" and blank.any():
-        return y
-    out = np.full(len(y), UNLABELLED if blank.any() else 0, dtype=numbers.dtype)
+    filler = False if numbers.dtype.kind == "b" else UNLABELLED
+    out = np.full(len(y), filler if blank.any() else 0, dtype=numbers.dtype)
     out[~blank] = numbers
     return out

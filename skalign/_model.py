@@ -116,7 +116,12 @@ def build_model(pairs: Pairs, exact: list[np.ndarray], shrinkage: float | str | 
 
 
 def _alpha(block, shrinkage, n):
-    """Oracle approximating shrinkage (Chen, Wiesel, Eldar & Hero 2010), at unit variances."""
+    """Oracle approximating shrinkage (Chen, Wiesel, Eldar & Hero 2010), at unit variances.
+
+    Where a block is white already it shrinks all the way, however many pairs there are: right
+    for a covariance, but here it stands for noise and would wipe out what modalities share. So it
+    weighs no more than a prior that is worth d + 1 pairs.
+    """
     if shrinkage is None:
         return 0.0
     if shrinkage != "auto":
@@ -124,7 +129,8 @@ def _alpha(block, shrinkage, n):
     d = int(np.sum(block.scale > 0))
     mean_square = float(np.sum(block.spread**4)) / d**2
     excess = (n + 1) * (mean_square - 1 / d)
-    return 1.0 if excess <= 0 else min(1.0, (mean_square + 1) / excess)
+    most = (d + 1) / (n + d + 1)
+    return most if excess <= 0 else min(most, (mean_square + 1) / excess)
 
 
 def _rest_cross(cross, left, right):

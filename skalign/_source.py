@@ -1,6 +1,7 @@
 """The classifier of the source modality: fitted, or frozen, and what it says of pairs."""
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,6 +43,8 @@ def fit(estimator, block, y, rows, params, name):
     name : str
         Of the source modality, for messages.
     """
+    if not is_classifier(estimator):
+        raise ValueError(f"estimator={estimator!r} is no classifier.")
     if frozen(estimator):
         check_is_fitted(estimator)
     elif len(rows) == 0:

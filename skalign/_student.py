@@ -27,7 +27,7 @@ TEMPERS = (0.0, 0.3)
 BANDWIDTH = 0.3
 LANDMARKS = 1000
 # Numbers in the largest kernel matrix that is held.
-KERNEL_SIZE = 2 * 10**7
+KERNEL_SIZE = 10**7
 MOST_SHARP = 20.0
 MAX_ITER = 20
 TOLERANCE = 1e-3

@@ -22,7 +22,7 @@ RIDGE = 0.3
 # Principal scores whose variance is below this share of the largest are rounding.
 NEGLIGIBLE = 1e-10
 # A leave-one-out discriminant costs C**3 a point; at most so many multiplications are spent on it.
-WORK = 2e9
+WORK = 4e8
 BLOCK = 4_000_000
 
 
@@ -86,7 +86,7 @@ class TiedPoints:
 
     def evaluated(self, n_classes: int) -> np.ndarray:
         """Rows for which a leave-one-out discriminant is worth its cost."""
-        most = max(500, int(WORK / n_classes**3))
+        most = max(1000, int(WORK / n_classes**3))
         return np.unique(np.linspace(0, len(self.points) - 1, min(len(self.points), most)).round())
 
     def leave_one_out(self, resp):

@@ -13,7 +13,7 @@ from . import _components, _source
 from ._aligner import SIGNIFICANCE, NullSpaceAligner
 from ._blocks import position_of
 from ._classifier import ModalityClassifier
-from ._labels import known_labels
+from ._labels import UNLABELLED, known_labels
 from ._mixture import join
 from ._stacking import presence, select
 from ._validation import check_option, check_weights, keep_state_on_error, validate_stack
@@ -140,7 +140,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.random_state = random_state
 
     @keep_state_on_error
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn to classify the target modality.
 
         Parameters
@@ -148,7 +148,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         X : array-like of shape (n_samples, n_features)
             Blocks of all modalities side by side; a missing block is NaN.
         y : array-like of shape (n_samples,)
-            Labels; -1 where a sample has none.
+            Labels; -1 where a sample has none. May be None if ``estimator`` is frozen.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative; a weight of two counts a row twice.
 
@@ -159,20 +159,22 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         Raises
         ------
         ValueError
-            If no labelled row has the source modality, if these hold a single class, or if no row
-            has both the source and the target.
+            If no labelled row has the source modality, if these hold a single class, or if fewer
+            than two rows have every modality.
         """
         check_option("predict_from", self.predict_from, ("target", "available"))
-        y, known = known_labels(y, type(self).__name__)
         frame = X
         X = validate_stack(self, X, reset=True)
+        if y is None and _source.frozen(self.estimator):
+            y = np.full(len(X), UNLABELLED)
+        y, known = known_labels(y, type(self).__name__)
         check_consistent_length(X, y)
         weights = check_weights(sample_weight, X)
         routed = self._route(sample_weight if weights is None else weights)
 
         aligner = self._fit_aligner(frame, routed["aligner"])
         blocks = aligner._blocks
-        source, target = self._positions(blocks)
+        source, target = self._roles = self._positions(blocks)
         present = presence(X, blocks)
         counted = np.ones(len(X), dtype=bool) if weights is None else weights > 0
         estimator = clone(self._estimator())
@@ -220,10 +222,11 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             class prior, and a warning counts them.
         """
         check_is_fitted(self)
+        check_option("predict_from", self.predict_from, ("target", "available"))
         frame = X
         X = validate_stack(self, X)
         blocks = self.aligner_._blocks
-        source, target = self._positions(blocks)
+        source, target = self._roles
         present = presence(X, blocks)
         modalities = [target] if self.predict_from == "target" else [source, *self._classifiers]
         said = list(self._what_each_says(frame, X, present, modalities))
@@ -328,7 +331,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     def _fit_laws(self, X, present, posterior, weights):
         """Learn the law of the classes in each modality that predictions may come from."""
         aligner, names = self.aligner_, self.aligner_.modality_names_
-        source, target = self._positions(aligner._blocks)
+        source, target = self._roles
         wanted = [target]
         if self.predict_from == "available":
             wanted = [m for m in range(len(names)) if m != source and present[:, m].any()]
@@ -372,7 +375,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _what_each_says(self, frame, X, present, modalities):
         """Class probabilities (n, C) by each modality; NaN in rows that lack it."""
-        blocks, source = self.aligner_._blocks, self._positions(self.aligner_._blocks)[0]
+        blocks, source = self.aligner_._blocks, self._roles[0]
         for m in modalities:
             proba = np.full((len(X), len(self.classes_)), np.nan)
             rows = np.flatnonzero(present[:, m])

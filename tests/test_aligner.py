@@ -266,3 +266,26 @@ def test_missing_rows_change_nothing():
     mixed.fit(X[np.random.default_rng(0).permutation(350)])
     assert mixed.n_pairs_ == 300
     np.testing.assert_allclose(mixed.transform(data.X), plain.transform(data.X), atol=1e-9)
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_white_blocks_are_not_shrunk_away(width):
+    """Uncorrelated columns, as after a PCA, leave nothing to shrink; sharing is not noise."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(2000, width))
+    X = np.hstack([z + 0.5 * rng.normal(size=z.shape), z + 0.5 * rng.normal(size=z.shape)])
+    shrunk = NullSpaceAligner(None).fit(X)
+    plain = NullSpaceAligner(None, shrinkage=None).fit(X)
+    np.testing.assert_allclose(shrunk.correlations_, plain.correlations_, atol=0.01)
+    assert shrunk.score(X) == pytest.approx(plain.score(X), rel=0.01)
+
+
+def test_shrinkage_helps_where_pairs_are_few():
+    """Held-out information of 60 pairs of 50 + 50 noisy columns."""
+    data = make_paired_gaussians(1060, n_features=(50, 50), n_latent=5, noise=5.0, random_state=0)
+    shrunk, plain = (
+        NullSpaceAligner(5, modalities=[50, 50], shrinkage=s).fit(data.X[:60])
+        for s in ("auto", None)
+    )
+    assert shrunk.score(data.X[60:]) > 1
+    assert plain.score(data.X[60:]) < 0

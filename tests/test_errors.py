@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
 from sklearn.mixture import GaussianMixture
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
@@ -146,7 +148,9 @@ BAD_TRANSFER = {
     "continuous y": ({}, {"y": DATA.X[:, 0]}, "Unknown label type"),
     "NaN in y": ({}, {"y": np.r_[np.nan, np.zeros(59)]}, "y contains NaN: row 0"),
     "short y": ({}, {"y": DATA.y[:-1]}, "inconsistent numbers of samples"),
-    "mixture": ({"mixture": NearestNeighbors()}, {}, "has no predict_proba"),
+    "mixture": ({"mixture": NearestNeighbors()}, {}, "is no mixture: use an estimator of sklearn"),
+    "a classifier for a mixture": ({"mixture": GaussianNB()}, {}, "GaussianNB.. is no mixture"),
+    "a regressor": ({"estimator": LinearRegression()}, {}, "LinearRegression.. is no classifier"),
     "aligner": ({"aligner": GaussianMixture()}, {}, "must be a NullSpaceAligner"),
     "weights of the estimator": (
         {"estimator": KNeighborsClassifier()},

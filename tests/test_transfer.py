@@ -241,3 +241,38 @@ def test_parameters_of_the_parts_are_not_touched(data):
     assert space.n_components == "auto"
     assert mixture.random_state is None
     assert model.mixture_.random_state == 0
+
+
+def test_roles_are_those_of_the_fit(data):
+    """Parameters that are set afterwards wait for the next fit; how to predict may change."""
+    model = CrossModalTransferClassifier(aligner=aligner()).fit(data["X"], data["y"])
+    proba = model.predict_proba(data["X_test"])
+    np.testing.assert_array_equal(
+        model.set_params(source=1, target=0).predict_proba(data["X_test"]), proba
+    )
+    model.set_params(predict_from="available")
+    np.testing.assert_allclose(model.predict_proba(data["X_test"]), proba)
+    with pytest.raises(ValueError, match="predict_from='both'"):
+        model.set_params(predict_from="both").predict(data["X_test"])
+
+
+def test_a_frozen_estimator_needs_no_labels_and_two_pairs(data):
+    """``y`` may be left out; one pair is too few, whoever aligned."""
+    pairs = data["all"]
+    teacher = FrozenEstimator(GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300]))
+    space = FrozenEstimator(aligner().fit(pairs.X[300:600]))
+    model = CrossModalTransferClassifier(teacher, aligner=space)
+    assert model.fit(pairs.X[300:600]).score(data["X_test"], data["y_test"]) > 0.9
+    lonely = pairs.X[300:310].copy()
+    lonely[1:, 6:] = np.nan
+    with pytest.raises(ValueError, match="X has one pair"):
+        model.fit(lonely)
+
+
+@pytest.mark.parametrize("blank", [None, -1])
+def test_truth_values_with_missing_ones(data, blank):
+    """Classes are truth values again."""
+    y = np.array([blank if label < 0 else bool(label > 0) for label in data["y"]], dtype=object)
+    model = CrossModalTransferClassifier(aligner=aligner()).fit(data["X"], y)
+    assert model.classes_.dtype == bool
+    assert model.score(data["X_test"], data["y_test"] > 0) > 0.9
