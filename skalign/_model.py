@@ -103,7 +103,9 @@ def build_model(pairs: Pairs, exact: list[np.ndarray], shrinkage: float | str | 
             rest.append(None)
         else:
             complement = np.linalg.qr(a, mode="complete")[0][:, a.shape[1] :]
+            bounds = precision.min(), precision.max()
             precision, turn = np.linalg.eigh(complement.T @ (precision[:, None] * complement))
+            precision = np.clip(precision, *bounds)  # rounding of a wide range may leave it
             rest.append(complement @ turn)
         variance.append((1 - alpha) + alpha * precision)
     cross = {

@@ -14,6 +14,8 @@ from ._moments import Moments
 
 # Relative accuracy that a covariance can keep: its whitening loses the condition number squared.
 COVARIANCE_CONDITION = 1e3
+# Singular values above this share of the largest count, however coarse the data are.
+COARSEST = 1e-4
 # Correlations closer to one than this are looked at again, by the size of the residual itself.
 NEARLY_ONE = 1e-6
 
@@ -100,7 +102,7 @@ def _block_range(moments, columns, tol, eps):
     if moments.root is not None:
         root = moments.root[:, columns[used]] / (scale[used] * np.sqrt(moments.weight))
         left, spread, right = np.linalg.svd(root, full_matrices=False)
-        floor = min(4 * rounding * len(columns), cap)
+        floor = min(4 * rounding * len(columns), COARSEST)
     else:
         block = moments.scatter[np.ix_(columns[used], columns[used])] / moments.weight
         values, vectors = np.linalg.eigh(block / np.outer(scale[used], scale[used]))
