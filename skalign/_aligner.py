@@ -282,18 +282,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             A copy without NaN; blocks that are present are as they were.
         """
         check_is_fitted(self)
-        X = validate_stack(self, X, copy=True)
-        latents = self._encode(X)
-        present, n_modalities = self._presence(X), len(self.encoders_)
-        for pattern in np.unique(present, axis=0):
-            rows = np.flatnonzero((present == pattern).all(axis=1))
-            given = [m for m in range(n_modalities) if pattern[m]]
-            for m in set(range(n_modalities)) - set(given):
-                map_ = _information.expected_latents(self._latent_cov, given, m, n_modalities)
-                z = np.hstack([latents[g][rows] for g in given]) @ map_
-                filled = self.encoders_[m]._decode(z.astype(X.dtype, copy=False))
-                X[np.ix_(rows, self._blocks.indices(m))] = filled
-        return X
+        return self._fill(validate_stack(self, X, copy=True))
 
     def score(self, X, y=None, sample_weight=None):
         """Mean pointwise mutual information between the modalities of the pairs, in nats.
@@ -378,6 +367,20 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """Latents of each modality; NaN where a row lacks it."""
         blocks = [self._blocks.take(X, m) for m in range(len(self.encoders_))]
         return [e._encode(block) for e, block in zip(self.encoders_, blocks, strict=True)]
+
+    def _fill(self, X):
+        """Fill missing blocks in place."""
+        latents = self._encode(X)
+        present, n_modalities = self._presence(X), len(self.encoders_)
+        for pattern in np.unique(present, axis=0):
+            rows = np.flatnonzero((present == pattern).all(axis=1))
+            given = [m for m in range(n_modalities) if pattern[m]]
+            for m in set(range(n_modalities)) - set(given):
+                map_ = _information.expected_latents(self._latent_cov, given, m, n_modalities)
+                z = np.hstack([latents[g][rows] for g in given]) @ map_
+                filled = self.encoders_[m]._decode(z.astype(X.dtype, copy=False))
+                X[np.ix_(rows, self._blocks.indices(m))] = filled
+        return X
 
     def _mean(self, X, present):
         """Mean of the encodings that each row has, in float64."""

@@ -30,7 +30,7 @@ class Learned:
     pvalue: float
 
 
-def learn(source, target, posterior, weights, span, feature_names) -> Learned:
+def learn(source, target, posterior, weights, span, feature_names, anchors) -> Learned:
     """Learn the classes of a modality from the source's posterior on pairs.
 
     Parameters
@@ -42,6 +42,8 @@ def learn(source, target, posterior, weights, span, feature_names) -> Learned:
     span : ndarray of shape (k, d) or None
         Maps whose span is all that may be looked at; None looks at the whole modality.
     feature_names : ndarray or None
+    anchors : ndarray of shape (n_classes, d)
+        Where classes should lie in the target; NaN for those of which nothing is known.
     """
     rows, weights = _student.merge_repeats(source, target, weights)
     if len(rows) < 2:
@@ -55,7 +57,11 @@ def learn(source, target, posterior, weights, span, feature_names) -> Learned:
     turn = None if span is None else _orthonormal_rows(span * np.where(varies, scale, 0.0))
     X = (X - mean) * inverse
     known = np.flatnonzero(posterior.sum(axis=0) > 0)  # the source may lack a class
-    student = _student.learn(X if turn is None else X @ turn.T, posterior[rows][:, known], weights)
+    anchored = np.flatnonzero(np.isfinite(anchors[known]).all(axis=1))
+    anchors = (anchors[known][anchored] - mean) * inverse
+    if turn is not None:
+        X, anchors = X @ turn.T, anchors @ turn.T
+    student = _student.learn(X, posterior[rows][:, known], weights, (anchors, anchored))
     resp = np.zeros((len(rows), posterior.shape[1]))
     resp[:, known] = student.resp
     axes = student.axes.axes.T if turn is None else student.axes.axes.T @ turn
@@ -93,7 +99,7 @@ class Laws:
     pvalue: float = 0.0  # that the target knows nothing of the source's classes
 
 
-def learn_laws(aligner, X, present, posterior, weights, source, target, wanted) -> Laws:
+def learn_laws(aligner, X, present, posterior, weights, source, target, wanted, anchors) -> Laws:
     """One law per class and modality, from what the source says of the pairs.
 
     Parameters
@@ -108,6 +114,8 @@ def learn_laws(aligner, X, present, posterior, weights, source, target, wanted) 
     source, target : int
     wanted : list of int
         Modalities to learn, the target among them.
+    anchors : ndarray of shape (n_classes, n_features)
+        What the aligner makes of the class means of the source; NaN where there is none.
     """
     blocks, learned = aligner._blocks, {}
     for m in wanted:
@@ -120,6 +128,7 @@ def learn_laws(aligner, X, present, posterior, weights, source, target, wanted) 
             weights[rows],
             None if aligner.n_components == "auto" else encoder.coef_,
             getattr(encoder, "feature_names_in_", None),
+            blocks.take(anchors, m),
         )
     best, n_classes = learned[target], posterior.shape[1]
     pairs = np.flatnonzero(present[:, target])[best.rows]

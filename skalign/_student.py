@@ -7,10 +7,14 @@ modalities are taken as independent, so that its class is
 
 at the fixed point of an EM in which the source's posterior stays a factor. How far the target
 may argue, :math:`\lambda`, is chosen by how well its own leave-one-out decisions agree with the
-source: no label of the target is seen. Two laws speak for the target, both Gaussian with one
-covariance for all classes: one of its features, one of their lift by a Gaussian kernel. They are
-pooled as :math:`\log p(c \mid x_2) = a\,d_c(x_2) + b\,d'_c(x_2) + \text{const}`, with the weights
-that bring their leave-one-out discriminants closest to :math:`r`; that calibrates them, too.
+source: no label of the target is seen. Where pairs are few, the labelled rows of the source help:
+what the aligner makes of their class means are anchors of the classes in the target, taken if
+leave-one-out decisions agree better with them.
+
+Two laws speak for the target, both Gaussian with one covariance for all classes: one of its
+features, one of their lift by a Gaussian kernel. They are pooled as
+:math:`\log p(c \mid x_2) = a\,d_c(x_2) + b\,d'_c(x_2) + \text{const}`, with the weights that bring
+their leave-one-out discriminants closest to :math:`r`; that calibrates them, too.
 """
 
 from dataclasses import dataclass
@@ -20,12 +24,14 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 from scipy.stats import norm
 
-from ._tied import Principal, TiedPoints, principal_axes
+from ._tied import Principal, TiedPoints, affordable_rows, principal_axes
 
 TEMPERS = (0.0, 0.3)
 # Width of the kernel: exp(-BANDWIDTH |a - b|^2 / total variance).
 BANDWIDTH = 0.3
 LANDMARKS = 1000
+# Pairs that an anchor of a class is worth.
+ANCHOR_WEIGHT = 5.0
 # Numbers in the largest kernel matrix that is held.
 KERNEL_SIZE = 10**7
 MOST_SHARP = 20.0
@@ -82,7 +88,18 @@ def merge_repeats(source, target, weights):
     return first, np.bincount(inverse.ravel(), weights)
 
 
-def learn(X, posterior, weights) -> Student:
+@dataclass(frozen=True)
+class Candidate:
+    """Tied laws at their best temper, with or without anchors."""
+
+    axes: Principal
+    points: TiedPoints
+    resp: np.ndarray  # of all points, anchors last
+    own: np.ndarray  # leave-one-out discriminants of the evaluated pairs
+    agrees: float  # mean posterior of their decisions
+
+
+def learn(X, posterior, weights, anchors=None) -> Student:
     """Learn a modality from the posterior of another.
 
     Parameters
@@ -92,35 +109,53 @@ def learn(X, posterior, weights) -> Student:
     posterior : ndarray of shape (n, C)
         Class probabilities of the source.
     weights : ndarray of shape (n,)
+    anchors : tuple of ndarray of shape (a, d) and ndarray of shape (a,), optional
+        Where some classes should lie in this modality, and which. They count as
+        ``ANCHOR_WEIGHT`` pairs each, if that helps to agree with the source.
     """
-    plain = principal_axes(X, weights)
-    Z = plain.scores(X)
-    points = TiedPoints.of(Z, plain.variance, weights)
-    rows = points.evaluated(posterior.shape[1]).astype(int)
-    agreement, resp, own = -np.inf, posterior, np.zeros_like(posterior[rows])
-    for temper in TEMPERS:
-        candidate = tempered_classes(points, posterior, temper)
-        scores = points.leave_one_out(candidate)
-        said = posterior[rows][np.arange(len(rows)), np.argmax(scores, axis=1)]
-        agrees = weights[rows] @ said / weights[rows].sum()
-        if agrees > agreement + 1e-9:
-            agreement, resp, own = agrees, candidate, scores
-    lift, landmarks, gamma, basis = kernel_lift(Z, weights, np.sum(plain.variance))
+    rows = affordable_rows(len(X), posterior.shape[1])
+    chosen = plain = best_temper(X, posterior, weights, rows)
+    if anchors is not None and len(anchors[0]):
+        X = np.vstack([X, anchors[0]])
+        certain = np.vstack([posterior, np.eye(posterior.shape[1])[anchors[1]]])
+        weights = np.append(weights, np.full(len(anchors[0]), ANCHOR_WEIGHT))
+        anchored = best_temper(X, certain, weights, rows)
+        chosen = anchored if anchored.agrees > plain.agrees + 1e-9 else plain
+        X, weights = X[: len(chosen.resp)], weights[: len(chosen.resp)]
+    resp, Z = chosen.resp, chosen.axes.scores(X)
+    lift, landmarks, gamma, basis = kernel_lift(Z, weights, np.sum(chosen.axes.variance))
     features = gaussian_kernel(Z, landmarks, gamma) @ basis
     lifted = TiedPoints.of(lift.scores(features), lift.variance, weights)
-    curved_own = lifted.leave_one_out(resp)
-    pool = pool_weights([own, curved_own], resp[rows], weights[rows])
-    pooled = pool[0] * own + pool[1] * curved_own
+    curved_own = lifted.leave_one_out(resp, rows)
+    pool = pool_weights([chosen.own, curved_own], resp[rows], weights[rows])
+    pooled = pool[0] * chosen.own + pool[1] * curved_own
     power = sharpness(pooled, posterior[rows], weights[rows])
 
-    linear, shift = points.discriminant(resp)
+    linear, shift = chosen.points.discriminant(resp)
     intercept = pool[0] * shift
     curved, shift = lifted.discriminant(resp)
     curved = pool[1] * (lift.axes @ curved)
     intercept = intercept + pool[1] * shift - lift.mean @ curved
     law = StudentLaw(pool[0] * linear, landmarks, gamma, basis @ curved, intercept)
-    chosen = np.argmax(own, axis=1)
-    return Student(plain, law, resp, power, *beyond_chance(posterior[rows], chosen, weights[rows]))
+    # anchors have seen every pair: evidence comes from decisions that have not
+    evidence = beyond_chance(posterior[rows], np.argmax(plain.own, axis=1), weights[rows])
+    return Student(chosen.axes, law, resp[: len(posterior)], power, *evidence)
+
+
+def best_temper(X, posterior, weights, rows) -> Candidate:
+    """Tied laws whose leave-one-out decisions agree best with the source, over tempers."""
+    axes = principal_axes(X, weights)
+    points = TiedPoints.of(axes.scores(X), axes.variance, weights)
+    best = None
+    for temper in TEMPERS:
+        resp = tempered_classes(points, posterior, temper)
+        own = points.leave_one_out(resp, rows)
+        said = posterior[rows][np.arange(len(rows)), np.argmax(own, axis=1)]
+        agrees = float(weights[rows] @ said / weights[rows].sum())
+        if best is None or agrees > best.agrees + 1e-9:
+            best = Candidate(axes, points, resp, own, agrees)
+    assert best is not None
+    return best
 
 
 def tempered_classes(points: TiedPoints, posterior, temper):

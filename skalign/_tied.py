@@ -56,6 +56,12 @@ def principal_axes(X, weights, negligible: float = NEGLIGIBLE) -> Principal:
     return Principal(mean, axes * signs, variance[kept])
 
 
+def affordable_rows(n: int, n_classes: int) -> np.ndarray:
+    """Rows, evenly spread, for which a leave-one-out discriminant is worth its cost."""
+    most = max(1000, int(WORK / n_classes**3))
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+
+
 @dataclass(frozen=True)
 class TiedPoints:
     """Points on which tied laws are learned, and what of it knows no labels."""
@@ -84,14 +90,8 @@ class TiedPoints:
         turn = np.linalg.inv(np.eye(len(counts)) - self.keep * shares[:, None] * gram)
         return (means / self.diagonal).T @ turn, -0.5 * np.diagonal(gram @ turn)
 
-    def evaluated(self, n_classes: int) -> np.ndarray:
-        """Rows for which a leave-one-out discriminant is worth its cost."""
-        most = max(1000, int(WORK / n_classes**3))
-        return np.unique(np.linspace(0, len(self.points) - 1, min(len(self.points), most)).round())
-
-    def leave_one_out(self, resp):
-        """Discriminants (n, C) of each evaluated point under the law of all others."""
-        rows = self.evaluated(resp.shape[1]).astype(int)
+    def leave_one_out(self, resp, rows):
+        """Discriminants (len(rows), C) of some points, each under the law of all others."""
         weighted, counts, means, gram = self._statistics(resp)
         total, points = self.weights.sum(), self.points[rows]
         own = points / self.diagonal

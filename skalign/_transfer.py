@@ -199,12 +199,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             estimator.classes_, y[known & counted], posterior
         )
         self.estimator_, self.aligner_ = estimator, aligner
-        self._fit_laws(
-            X[rows],
-            present[rows],
-            posterior,
-            np.ones(len(rows)) if weights is None else weights[rows],
-        )
+        weights = np.ones(len(X)) if weights is None else weights
+        labelled = np.flatnonzero(known & present[:, source] & counted)
+        anchors = self._class_anchors(X[labelled], y[labelled], weights[labelled])
+        self._fit_laws(X[rows], present[rows], posterior, weights[rows], anchors)
         return self
 
     def predict_proba(self, X):
@@ -328,7 +326,18 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         _source.set_seed(aligner, self.random_state)
         return aligner._fit(frame, **params)
 
-    def _fit_laws(self, X, present, posterior, weights):
+    def _class_anchors(self, X, y, weights):
+        """What the aligner makes of the class means of the source, in every modality."""
+        anchors = np.full((len(self.classes_), X.shape[1]), np.nan)
+        columns = self.aligner_._blocks.indices(self._roles[0])
+        found = [c for c, label in enumerate(self.classes_) if np.any(y == label)]
+        for c in found:
+            mine = y == self.classes_[c]
+            anchors[c, columns] = weights[mine] @ X[np.ix_(mine, columns)] / weights[mine].sum()
+        anchors[found] = self.aligner_._fill(anchors[found])
+        return anchors
+
+    def _fit_laws(self, X, present, posterior, weights, anchors):
         """Learn the law of the classes in each modality that predictions may come from."""
         aligner, names = self.aligner_, self.aligner_.modality_names_
         source, target = self._roles
@@ -337,7 +346,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             wanted = [m for m in range(len(names)) if m != source and present[:, m].any()]
         pairs = aligner, X, present, posterior, weights
         if self.mixture is None:
-            laws = _components.learn_laws(*pairs, source, target, wanted)
+            laws = _components.learn_laws(*pairs, source, target, wanted, anchors)
             self.agreement_ = laws.agreement
         else:
             mixture = clone(self.mixture)

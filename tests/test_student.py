@@ -60,6 +60,37 @@ def test_a_student_beats_its_teacher_where_the_target_knows_more(rng):
     assert student.agreement > 0.5
 
 
+def test_anchors_help_where_pairs_are_few_and_are_dropped_where_they_mislead():
+    """Three pairs a class in forty dimensions, and where the classes lie from elsewhere."""
+    gain = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        centers = rng.normal(size=(4, 40))
+        labels = np.repeat(np.arange(4), [3, 3, 3, 200])
+        labels[12:] = np.arange(len(labels) - 12) % 4
+        X = centers[labels] + 2.5 * rng.normal(size=(len(labels), 40))
+        posterior = 0.8 * np.eye(4)[labels[:12]] + 0.05
+        accuracy = []
+        for anchors in (None, (centers, np.arange(4)), (centers[::-1], np.arange(4))):
+            student = learn(X[:12], posterior, np.ones(12), anchors)
+            proba = student.law.class_proba(student.axes.scores(X[12:]))
+            accuracy.append(np.mean(np.argmax(proba, axis=1) == labels[12:]))
+        gain.append(np.subtract(accuracy[1:], accuracy[0]))
+    helped, misled = np.mean(gain, axis=0)
+    assert helped > 0.05
+    assert misled > -0.05
+
+
+def test_anchors_are_no_evidence():
+    """They have seen the pairs; agreement and p-value are of decisions that have not."""
+    X, _, posterior = clusters(np.random.default_rng(0))
+    anchors = X[:2] + 1.0, np.arange(2)
+    plain, anchored = (learn(X, posterior, np.ones(len(X)), a) for a in (None, anchors))
+    assert plain.agreement == anchored.agreement
+    assert plain.pvalue == anchored.pvalue
+    assert anchored.resp.shape == posterior.shape
+
+
 def test_a_law_that_is_not_linear_is_found():
     """A ring around a disc: the kernel speaks."""
     rng = np.random.default_rng(0)
