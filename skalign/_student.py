@@ -9,7 +9,8 @@ at the fixed point of an EM in which the source's posterior stays a factor. How 
 may argue, :math:`\lambda`, is chosen by how well its own leave-one-out decisions agree with the
 source: no label of the target is seen. Where pairs are few, the labelled rows of the source help:
 what the aligner makes of their class means are anchors of the classes in the target, taken if
-leave-one-out decisions agree better with them.
+leave-one-out decisions agree clearly better with them: by more than a standard error, since
+anchors have seen every pair.
 
 Two laws speak for the target, both Gaussian with one covariance for all classes: one of its
 features, one of their lift by a Gaussian kernel. They are pooled as
@@ -96,7 +97,8 @@ class Candidate:
     points: TiedPoints
     resp: np.ndarray  # of all points, anchors last
     own: np.ndarray  # leave-one-out discriminants of the evaluated pairs
-    agrees: float  # mean posterior of their decisions
+    said: np.ndarray  # posterior of the class that each evaluated pair is given
+    agrees: float  # its mean
 
 
 def learn(X, posterior, weights, anchors=None) -> Student:
@@ -120,7 +122,7 @@ def learn(X, posterior, weights, anchors=None) -> Student:
         certain = np.vstack([posterior, np.eye(posterior.shape[1])[anchors[1]]])
         weights = np.append(weights, np.full(len(anchors[0]), ANCHOR_WEIGHT))
         anchored = best_temper(X, certain, weights, rows)
-        chosen = anchored if anchored.agrees > plain.agrees + 1e-9 else plain
+        chosen = anchored if clearly_more(anchored.said, plain.said, weights[rows]) else plain
         X, weights = X[: len(chosen.resp)], weights[: len(chosen.resp)]
     resp, Z = chosen.resp, chosen.axes.scores(X)
     lift, landmarks, gamma, basis = kernel_lift(Z, weights, np.sum(chosen.axes.variance))
@@ -153,9 +155,16 @@ def best_temper(X, posterior, weights, rows) -> Candidate:
         said = posterior[rows][np.arange(len(rows)), np.argmax(own, axis=1)]
         agrees = float(weights[rows] @ said / weights[rows].sum())
         if best is None or agrees > best.agrees + 1e-9:
-            best = Candidate(axes, points, resp, own, agrees)
+            best = Candidate(axes, points, resp, own, said, agrees)
     assert best is not None
     return best
+
+
+def clearly_more(a, b, weights) -> bool:
+    """Whether the mean of ``a - b`` is above its standard error."""
+    share = weights / weights.sum()
+    mean = share @ (a - b)
+    return bool(mean > np.sqrt(share @ (a - b - mean) ** 2 / weights.sum()) + 1e-9)
 
 
 def tempered_classes(points: TiedPoints, posterior, temper):
