@@ -39,7 +39,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     Labels reach the target through the source classifier and nothing else, so that
     cross-validation on labelled pairs measures the transfer. Where pairs share nothing beyond
-    chance, `fit` warns and predictions are the class prior.
+    chance, default components say so: `fit` warns and predictions are the class prior.
 
     Parameters
     ----------
@@ -349,6 +349,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             laws = _components.learn_laws(*pairs, source, target, wanted, anchors)
             self.agreement_ = laws.agreement
         else:
+            vars(self).pop("agreement_", None)  # of an earlier fit without a mixture
             mixture = clone(self.mixture)
             _source.set_seed(mixture, self.random_state)
             laws = _components.fit_mixture(mixture, *pairs, target, wanted)

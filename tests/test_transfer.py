@@ -97,6 +97,9 @@ def test_any_mixture_of_sklearn(data, mixture):
     assert type(model.mixture_) is type(mixture)
     assert model.mixture_ is not mixture
     assert model.component_class_proba_.shape == (mixture.n_components, 3)
+    assert hasattr(model.set_params(mixture=None).fit(data["X"], data["y"]), "agreement_")
+    model.set_params(mixture=mixture).fit(data["X"], data["y"])
+    assert not hasattr(model, "agreement_")
     np.testing.assert_allclose(model.component_class_proba_.sum(axis=1), 1)
 
 
