@@ -349,7 +349,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             laws = _components.learn_laws(*pairs, source, target, wanted, anchors)
             self.agreement_ = laws.agreement
         else:
-            vars(self).pop("agreement_", None)  # of an earlier fit without a mixture
+            if hasattr(self, "agreement_"):  # of an earlier fit without a mixture
+                del self.agreement_
             mixture = clone(self.mixture)
             _source.set_seed(mixture, self.random_state)
             laws = _components.fit_mixture(mixture, *pairs, target, wanted)
