@@ -11,6 +11,7 @@ from sklearn.mixture import GaussianMixture
 from . import _student
 from ._encoder import ModalityEncoder
 from ._mixture import ComponentLaw, GaussianLaw, PriorLaw, component_classes, fit_law
+from ._white import reciprocal, signal_scale
 
 # Digits of a latent that decide on the order in which rows reach a mixture.
 DIGITS = 8
@@ -50,11 +51,10 @@ def learn(source, target, posterior, weights, span, feature_names, anchors) -> L
         raise ValueError("X has one pair of source and target: two different ones are needed.")
     X = target[rows].astype(np.float64, copy=False)
     mean = weights @ X / weights.sum()
-    scale = np.sqrt(weights @ (X - mean) ** 2 / weights.sum())
-    # columns at unit variance; what is left of a constant one is rounding
-    varies = scale > 8 * np.finfo(target.dtype).eps * np.abs(mean)
-    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=varies)
-    turn = None if span is None else _orthonormal_rows(span * np.where(varies, scale, 0.0))
+    deviation = np.sqrt(weights @ (X - mean) ** 2 / weights.sum())
+    scale = signal_scale(deviation, mean, np.finfo(target.dtype).eps)
+    inverse = reciprocal(scale)
+    turn = None if span is None else _orthonormal_rows(span * scale)
     X = (X - mean) * inverse
     known = np.flatnonzero(posterior.sum(axis=0) > 0)  # the source may lack a class
     anchored = np.flatnonzero(np.isfinite(anchors[known]).all(axis=1))
@@ -65,9 +65,7 @@ def learn(source, target, posterior, weights, span, feature_names, anchors) -> L
     resp = np.zeros((len(rows), posterior.shape[1]))
     resp[:, known] = student.resp
     axes = student.axes.axes.T if turn is None else student.axes.axes.T @ turn
-    encoder = ModalityEncoder._from_maps(
-        axes * inverse, mean, (axes * np.where(varies, scale, 0.0)).T, feature_names
-    )
+    encoder = ModalityEncoder._from_maps(axes * inverse, mean, (axes * scale).T, feature_names)
     return Learned(
         encoder,
         student.law.widened(known, posterior.shape[1]),

@@ -98,7 +98,6 @@ class Candidate:
     resp: np.ndarray  # of all points, anchors last
     own: np.ndarray  # leave-one-out discriminants of the evaluated pairs
     said: np.ndarray  # posterior of the class that each evaluated pair is given
-    agrees: float  # its mean
 
 
 def learn(X, posterior, weights, anchors=None) -> Student:
@@ -125,8 +124,8 @@ def learn(X, posterior, weights, anchors=None) -> Student:
         chosen = anchored if clearly_more(anchored.said, plain.said, weights[rows]) else plain
         X, weights = X[: len(chosen.resp)], weights[: len(chosen.resp)]
     resp, Z = chosen.resp, chosen.axes.scores(X)
-    lift, landmarks, gamma, basis = kernel_lift(Z, weights, np.sum(chosen.axes.variance))
-    features = gaussian_kernel(Z, landmarks, gamma) @ basis
+    features, landmarks, gamma, basis = kernel_lift(Z, np.sum(chosen.axes.variance))
+    lift = principal_axes(features, weights, negligible=1e-6)
     lifted = TiedPoints.of(lift.scores(features), lift.variance, weights)
     curved_own = lifted.leave_one_out(resp, rows)
     pool = pool_weights([chosen.own, curved_own], resp[rows], weights[rows])
@@ -148,14 +147,14 @@ def best_temper(X, posterior, weights, rows) -> Candidate:
     """Tied laws whose leave-one-out decisions agree best with the source, over tempers."""
     axes = principal_axes(X, weights)
     points = TiedPoints.of(axes.scores(X), axes.variance, weights)
-    best = None
+    best, most = None, -np.inf
     for temper in TEMPERS:
         resp = tempered_classes(points, posterior, temper)
         own = points.leave_one_out(resp, rows)
         said = posterior[rows][np.arange(len(rows)), np.argmax(own, axis=1)]
-        agrees = float(weights[rows] @ said / weights[rows].sum())
-        if best is None or agrees > best.agrees + 1e-9:
-            best = Candidate(axes, points, resp, own, said, agrees)
+        agrees = weights[rows] @ said / weights[rows].sum()
+        if agrees > most + 1e-9:
+            best, most = Candidate(axes, points, resp, own, said), agrees
     assert best is not None
     return best
 
@@ -180,18 +179,18 @@ def tempered_classes(points: TiedPoints, posterior, temper):
     return resp
 
 
-def kernel_lift(Z, weights, total_variance):
-    """Principal axes of the lift by a Gaussian kernel, and the map into it.
+def kernel_lift(Z, total_variance):
+    """Lift points by a Gaussian kernel.
 
     Returns
     -------
-    Principal
-        Axes of the lifted points.
+    features : ndarray of shape (n, q)
+        The lifted points.
     landmarks : ndarray of shape (L, p)
         Every point, or some of them, evenly spread over their order (Nyström).
     gamma : float
     basis : ndarray of shape (L, q)
-        ``kernel(Z, landmarks) @ basis`` are the lifted points.
+        ``kernel(Z, landmarks) @ basis`` lifts any point.
     """
     n = len(Z)
     most = min(n, LANDMARKS, max(100, KERNEL_SIZE // n))
@@ -200,8 +199,7 @@ def kernel_lift(Z, weights, total_variance):
     values, vectors = np.linalg.eigh(gaussian_kernel(landmarks, landmarks, gamma))
     kept = values > 1e-8 * values[-1]
     basis = vectors[:, kept] / np.sqrt(values[kept])
-    features = gaussian_kernel(Z, landmarks, gamma) @ basis
-    return principal_axes(features, weights, negligible=1e-6), landmarks, gamma, basis
+    return gaussian_kernel(Z, landmarks, gamma) @ basis, landmarks, gamma, basis
 
 
 def gaussian_kernel(A, B, gamma):

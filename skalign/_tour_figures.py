@@ -21,7 +21,7 @@ from .datasets import make_paired_gaussians
 # Okabe and Ito: told apart with any colour vision. Markers say the same once more.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 COLORS, MARKERS = (BLUE, VERMILION, GREEN), ("o", "^", "s")
-GREY, INK = "#8A8A8A", "#222222"
+INK = "#222222"
 DPI = 130
 
 

@@ -177,13 +177,14 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         source, target = self._roles = self._positions(blocks)
         present = presence(X, blocks)
         counted = np.ones(len(X), dtype=bool) if weights is None else weights > 0
+        labelled = np.flatnonzero(known & present[:, source] & counted)
         estimator = clone(self._estimator())
         _source.set_seed(estimator, self.random_state)
         estimator = _source.fit(
             estimator,
             select(frame, blocks.columns[source]),
             y,
-            np.flatnonzero(known & present[:, source] & counted),
+            labelled,
             routed["estimator"],
             blocks.names[source],
         )
@@ -200,7 +201,6 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         )
         self.estimator_, self.aligner_ = estimator, aligner
         weights = np.ones(len(X)) if weights is None else weights
-        labelled = np.flatnonzero(known & present[:, source] & counted)
         anchors = self._class_anchors(X[labelled], y[labelled], weights[labelled])
         self._fit_laws(X[rows], present[rows], posterior, weights[rows], anchors)
         return self

@@ -42,8 +42,7 @@ class BlockRange:
 
     def coef(self, q: np.ndarray) -> np.ndarray:
         """Map functionals of q (r, k) to functionals of x (d, k)."""
-        inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
-        return inverse[:, None] * (self.basis @ (q / self.spread[:, None]))
+        return reciprocal(self.scale)[:, None] * (self.basis @ (q / self.spread[:, None]))
 
     def values(self, q: np.ndarray) -> np.ndarray:
         """Map points in q (r, k) to points in x (d, k)."""
@@ -59,6 +58,16 @@ class Pairs:
     ranges: list[BlockRange]
     cross: dict[tuple[int, int], np.ndarray]  # covariance of q_m and q_l, m < l
     accurate: bool  # false where a covariance is too coarse and a root is wanted
+
+
+def signal_scale(deviation, mean, eps):
+    """Standard deviations of columns, zero for constant ones: what is left there is rounding."""
+    return np.where(deviation <= 8 * eps * np.abs(mean), 0.0, deviation)
+
+
+def reciprocal(scale):
+    """``1 / scale``, and zero where the scale is."""
+    return np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
 
 
 def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) -> Pairs:
@@ -92,8 +101,7 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
 def _block_range(moments, columns, tol, eps):
     mean = moments.mean[columns]
     scale = np.sqrt(np.maximum(moments.variance_sum()[columns], 0.0) / moments.weight)
-    # what is left of a constant column is its rounding error: no signal
-    scale = np.where(scale <= 8 * eps * np.abs(mean), 0.0, scale)
+    scale = signal_scale(scale, mean, eps)
     used = scale > 0
     if not used.any():
         return BlockRange(scale, np.zeros((len(columns), 0)), np.zeros(0), np.zeros((0, 0)), eps)
