@@ -3,10 +3,15 @@
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state
 
-from . import _alignment, _information, _model, _pairs
+from . import _alignment, _information, _missing, _model, _pairs
 from ._blocks import NamedList, resolve
 from ._encoder import ModalityEncoder
 from ._stacking import presence
@@ -41,7 +46,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     Samples are rows of one array in which the blocks of all modalities stand side by side. A
     modality that a sample lacks is a block of NaN; see :func:`skalign.stack_modalities`. Rows
-    with every block are *pairs*, and the maps are learned from them.
+    with every block are *pairs*. What modalities share is learned from them; rows that lack one
+    improve what is known of how each varies, by an EM with missing blocks, unless pairs share
+    exact directions, which need no help.
 
     Parameters
     ----------
@@ -159,7 +166,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
 
     def fit(self, X, y=None, sample_weight=None):
-        """Learn the maps from the pairs among the rows.
+        """Learn the maps from the pairs, helped by the rows that lack a modality.
 
         Parameters
         ----------
@@ -201,27 +208,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         weights = check_weights(sample_weight, X)
         feature_names = column_names(self, frame)
         blocks = resolve(self.modalities, X.shape[1], frame, feature_names)
-        pairs = _pairs.gather(
-            X,
-            weights,
-            blocks,
-            kind=self._moments_kind(X),
-            center=self.center,
-            tol=self.tol,
-            refine=self.solver == "auto",
-        )
-        _pairs.check_ranks(pairs, blocks.names, self.n_components)
-        model = _pairs.fit_model(pairs, X, weights, self.shrinkage)
-        pvalues = _model.dimension_pvalues(
-            pairs,
-            model,
-            pairs.moments.weight - self.center,
-            check_random_state(self.random_state),
-        )
-        k = self._count_components(pairs, pvalues)
-        alignment = _alignment.align(pairs, model, k, self.whiten)
-        self._store(blocks, pairs, alignment, pvalues[:k], feature_names)
-        self.n_exact_components_ = min(model.n_exact, k)
+        self._fit_blocks(X, weights, blocks, feature_names)
         return self
 
     def transform(self, X):
@@ -329,6 +316,44 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             check_number("tol", self.tol, low=0, high=1)
         check_option("solver", self.solver, ("auto", "covariance", "qr"))
 
+    def _fit_blocks(self, X, weights, blocks, feature_names):
+        eps = float(np.finfo(X.dtype).eps)
+        pairs, incomplete = _pairs.gather(
+            X,
+            weights,
+            blocks,
+            kind=self._moments_kind(X),
+            center=self.center,
+            tol=self.tol,
+            refine=self.solver == "auto",
+        )
+        _pairs.check_ranks(pairs, blocks.names, self.n_components)
+        model = _pairs.fit_model(pairs, X, weights, self.shrinkage)
+        pvalues = _model.dimension_pvalues(
+            pairs,
+            model,
+            pairs.moments.weight - self.center,
+            check_random_state(self.random_state),
+        )
+        k = self._count_components(pairs, pvalues)
+        ranks = np.array([block.rank for block in pairs.ranges])
+        if incomplete and model.n_exact == 0:
+            pairs, model = _missing.learn_from_all(
+                pairs, incomplete, self.shrinkage, tol=self.tol, eps=eps
+            )
+        alignment = _alignment.align(pairs, model, k, self.whiten)
+        self.ranks_ = ranks
+        self._store(blocks, pairs, alignment, pvalues[:k], feature_names)
+        self.n_exact_components_ = min(model.n_exact, k)
+
+    def _without(self, X, weights, held):
+        """Another aligner like this one, fitted on all rows but some."""
+        other = clone(self)
+        other.n_features_in_ = self.n_features_in_
+        kept = np.delete(np.arange(len(X)), held)
+        other._fit_blocks(X[kept], weights[kept], self._blocks, None)
+        return other
+
     def _moments_kind(self, X):
         if self.solver != "auto":
             return self.solver
@@ -359,7 +384,6 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.loadings_ = alignment.loadings
         self.n_components_ = len(pvalues)
         self.n_pairs_ = pairs.moments.n_rows
-        self.ranks_ = np.array([block.rank for block in pairs.ranges])
 
     # -- shared by the other methods -------------------------------------------------------------
 

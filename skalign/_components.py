@@ -13,6 +13,8 @@ from ._encoder import ModalityEncoder
 from ._mixture import ComponentLaw, GaussianLaw, PriorLaw, component_classes, fit_law
 from ._white import reciprocal, signal_scale
 
+# Folds of the pairs in which anchors are tried.
+N_FOLDS = 5
 # Digits of a latent that decide on the order in which rows reach a mixture.
 DIGITS = 8
 
@@ -31,7 +33,7 @@ class Learned:
     pvalue: float
 
 
-def learn(source, target, posterior, weights, span, feature_names, anchors) -> Learned:
+def learn(source, target, posterior, weights, span, feature_names, anchors, alone) -> Learned:
     """Learn the classes of a modality from the source's posterior on pairs.
 
     Parameters
@@ -43,29 +45,38 @@ def learn(source, target, posterior, weights, span, feature_names, anchors) -> L
     span : ndarray of shape (k, d) or None
         Maps whose span is all that may be looked at; None looks at the whole modality.
     feature_names : ndarray or None
-    anchors : ndarray of shape (n_classes, d)
-        Where classes should lie in the target; NaN for those of which nothing is known.
+    anchors : callable
+        ``anchors(held)`` says where classes should lie in the target, shape (n_classes, d), if
+        some of the pairs are not looked at; NaN for classes of which nothing is known.
+    alone : tuple of ndarray of shape (n, d) and ndarray of shape (n,)
+        Rows of the target that lack the source, and their weights.
     """
-    rows, weights = _student.merge_repeats(source, target, weights)
+    rows, weights, inverse = _student.merge_repeats(np.hstack([source, target]), weights)
     if len(rows) < 2:
         raise ValueError("X has one pair of source and target: two different ones are needed.")
     X = target[rows].astype(np.float64, copy=False)
-    mean = weights @ X / weights.sum()
-    deviation = np.sqrt(weights @ (X - mean) ** 2 / weights.sum())
+    kept, extra, _ = _student.merge_repeats(*alone)
+    others = alone[0][kept].astype(np.float64, copy=False)
+    total = weights.sum() + extra.sum()
+    mean = (weights @ X + extra @ others) / total
+    squares = weights @ (X - mean) ** 2 + extra @ (others - mean) ** 2
+    deviation = np.sqrt(squares / total)
     scale = signal_scale(deviation, mean, np.finfo(target.dtype).eps)
-    inverse = reciprocal(scale)
+    unit = reciprocal(scale)
     turn = None if span is None else _orthonormal_rows(span * scale)
-    X = (X - mean) * inverse
     known = np.flatnonzero(posterior.sum(axis=0) > 0)  # the source may lack a class
-    anchored = np.flatnonzero(np.isfinite(anchors[known]).all(axis=1))
-    anchors = (anchors[known][anchored] - mean) * inverse
-    if turn is not None:
-        X, anchors = X @ turn.T, anchors @ turn.T
-    student = _student.learn(X, posterior[rows][:, known], weights, (anchors, anchored))
+
+    def place(points):
+        points = (points - mean) * unit
+        return points if turn is None else points @ turn.T
+
+    others = place(others)
+    found = _find_anchors(anchors, inverse, weights, known, place)
+    student = _student.learn(place(X), posterior[rows][:, known], weights, found, (others, extra))
     resp = np.zeros((len(rows), posterior.shape[1]))
     resp[:, known] = student.resp
     axes = student.axes.axes.T if turn is None else student.axes.axes.T @ turn
-    encoder = ModalityEncoder._from_maps(axes * inverse, mean, (axes * scale).T, feature_names)
+    encoder = ModalityEncoder._from_maps(axes * unit, mean, (axes * scale).T, feature_names)
     return Learned(
         encoder,
         student.law.widened(known, posterior.shape[1]),
@@ -76,6 +87,23 @@ def learn(source, target, posterior, weights, span, feature_names, anchors) -> L
         student.agreement,
         student.pvalue,
     )
+
+
+def _find_anchors(anchors, inverse, weights, known, place):
+    """Anchors of the known classes, also without each fold; None where they weigh too little."""
+    heaviest = len(known) * max(_student.ANCHOR_WEIGHTS)
+    if heaviest < _student.ANCHOR_SHARE * weights.sum() or len(weights) < 2 * N_FOLDS:
+        return None
+    nothing = np.zeros(0, dtype=int)
+    fold = np.arange(len(weights)) % N_FOLDS  # of the different pairs, in an order of their own
+    all_points = [anchors(nothing)[known]]
+    all_points += [anchors(np.flatnonzero(fold[inverse] == f))[known] for f in range(N_FOLDS)]
+    usable = np.flatnonzero(np.isfinite(all_points).all(axis=(0, 2)))
+    points, *without = (place(p[usable]) for p in all_points)
+    if len(usable) == 0:
+        return None
+    folds = [(np.flatnonzero(fold == f), held) for f, held in enumerate(without)]
+    return _student.Anchors(points, usable, folds)
 
 
 def _orthonormal_rows(maps):
@@ -94,10 +122,12 @@ class Laws:
     mixture: Any
     component_proba: np.ndarray  # (K, C)
     agreement: float | None = None
-    pvalue: float = 0.0  # that the target knows nothing of the source's classes
+    pvalue: float = 1.0  # of what the target seems to know of the source's classes
 
 
-def learn_laws(aligner, X, present, posterior, weights, source, target, wanted, anchors) -> Laws:
+def learn_laws(
+    aligner, X, present, posterior, weights, source, target, wanted, anchors, alone
+) -> Laws:
     """One law per class and modality, from what the source says of the pairs.
 
     Parameters
@@ -112,12 +142,15 @@ def learn_laws(aligner, X, present, posterior, weights, source, target, wanted, 
     source, target : int
     wanted : list of int
         Modalities to learn, the target among them.
-    anchors : ndarray of shape (n_classes, n_features)
-        What the aligner makes of the class means of the source; NaN where there is none.
+    anchors : callable
+        ``anchors(held)`` is what the aligner makes of the class means of the source, shape
+        (n_classes, n_features), had it not seen some of the rows; NaN where there is none.
+    alone : tuple of ndarrays
+        Rows that lack the source, the modalities they have, and their weights.
     """
     blocks, learned = aligner._blocks, {}
     for m in wanted:
-        rows = np.flatnonzero(present[:, m])
+        rows, others = np.flatnonzero(present[:, m]), alone[1][:, m]
         encoder = aligner.encoders_[m]
         learned[m] = learn(
             blocks.take(X, source)[rows],
@@ -126,7 +159,8 @@ def learn_laws(aligner, X, present, posterior, weights, source, target, wanted, 
             weights[rows],
             None if aligner.n_components == "auto" else encoder.coef_,
             getattr(encoder, "feature_names_in_", None),
-            blocks.take(anchors, m),
+            lambda held, rows=rows, m=m: blocks.take(anchors(rows[held]), m),
+            (blocks.take(alone[0], m)[others], alone[2][others]),
         )
     best, n_classes = learned[target], posterior.shape[1]
     pairs = np.flatnonzero(present[:, target])[best.rows]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._significance import block_sizes, shared_pvalues, white_gram
-from ._white import NEARLY_ONE, Pairs
+from ._white import NEARLY_ONE, BlockRange, Pairs
 
 # Correlations that differ by less are equal.
 TIE = 1e-12
@@ -94,7 +94,7 @@ def build_model(pairs: Pairs, exact: list[np.ndarray], shrinkage: float | str | 
     by ``sqrt((1 - alpha_m) (1 - alpha_l))``, as adding independent noise would: so the model
     stays positive definite and no correlation exceeds one.
     """
-    alphas = [_alpha(r, shrinkage, pairs.moments.weight) for r in pairs.ranges]
+    alphas = [block_shrinkage(r, shrinkage, pairs.moments.weight) for r in pairs.ranges]
     rest: list[np.ndarray | None] = []
     variance = []
     for block, a, alpha in zip(pairs.ranges, exact, alphas, strict=True):
@@ -117,7 +117,7 @@ def build_model(pairs: Pairs, exact: list[np.ndarray], shrinkage: float | str | 
     return Model(exact, rest, variance, cross, shrunk=any(alphas))
 
 
-def _alpha(block, shrinkage, n):
+def block_shrinkage(block: BlockRange, shrinkage: float | str | None, n: float) -> float:
     """Oracle approximating shrinkage (Chen, Wiesel, Eldar & Hero 2010), at unit variances.
 
     Where a block is white already it shrinks all the way, however many pairs there are: right

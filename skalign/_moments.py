@@ -126,6 +126,14 @@ def about_zero(m: Moments) -> Moments:
         return replace(m, mean=zero, scatter=m.scatter + np.outer(between, between))
 
 
+def restrict(m: Moments, columns) -> Moments:
+    """The same statistics of some columns."""
+    if m.root is not None:
+        return replace(m, mean=m.mean[columns], root=m.root[:, columns])
+    assert m.scatter is not None
+    return replace(m, mean=m.mean[columns], scatter=m.scatter[np.ix_(columns, columns)])
+
+
 def _triangle(X):
     """A matrix of at most as many rows as columns with the same Gram matrix."""
     if len(X) <= X.shape[1] or not np.isfinite(X).all():

@@ -1,16 +1,22 @@
-"""Pairs among the rows of stacked blocks: their moments, and the model of them."""
+"""Rows of stacked blocks: moments by what each row has, and the model of the pairs."""
 
 import numpy as np
 
 from ._blocks import Blocks
+from ._missing import Incomplete
 from ._model import Model, build_model, exact_directions, stack_rank
 from ._moments import Moments, about_zero, batches, merge, moments
 from ._stacking import presence
 from ._white import Pairs, whiten_pairs
 
+# Moments of rows, by the modalities that they have.
+Patterns = dict[tuple[bool, ...], Moments]
 
-def gather(X, weights, blocks: Blocks, *, kind, center, tol, refine) -> Pairs:
-    """White coordinates of the pairs in ``X``.
+
+def gather(
+    X, weights, blocks: Blocks, *, kind, center, tol, refine
+) -> tuple[Pairs, list[Incomplete]]:
+    """White coordinates of the pairs in ``X``, and moments of the rows that lack a modality.
 
     Parameters
     ----------
@@ -28,12 +34,19 @@ def gather(X, weights, blocks: Blocks, *, kind, center, tol, refine) -> Pairs:
     """
     columns = [blocks.indices(m) for m in range(len(blocks))]
     while True:
-        total = sum_up(X, weights, blocks, kind)
-        total = total if center else about_zero(total)
+        sums = sum_up(X, weights, blocks, kind)
+        if not center:
+            sums = {pattern: about_zero(total) for pattern, total in sums.items()}
+        total = _complete(sums, blocks)
         pairs = whiten_pairs(total, columns, tol=tol, eps=np.finfo(X.dtype).eps)
         if pairs.accurate or not refine:
-            return pairs
+            break
         kind = "qr"
+    others = {pattern: part for pattern, part in sums.items() if not all(pattern)}
+    return pairs, [
+        Incomplete(tuple(int(m) for m in np.flatnonzero(pattern)), part)
+        for pattern, part in sorted(others.items())
+    ]
 
 
 def fit_model(pairs: Pairs, X, weights, shrinkage) -> Model:
@@ -66,24 +79,48 @@ def check_ranks(pairs: Pairs, names, n_components) -> None:
             )
 
 
-def sum_up(X, weights, blocks: Blocks, kind: str) -> Moments:
-    """Moments of the rows that have every modality and a positive weight."""
-    total = None
+def sum_up(X, weights, blocks: Blocks, kind: str) -> Patterns:
+    """Moments of the rows of positive weight, by the modalities that they have."""
+    sums: Patterns = {}
     for rows in batches(*X.shape):
-        w = None if weights is None else weights[rows]
-        keep = slice(None) if w is None or w.all() else w > 0
-        batch = moments(X[rows][keep], None if w is None else w[keep], kind)
+        batch, w = X[rows], None if weights is None else weights[rows]
+        if w is not None and not w.all():
+            batch, w = batch[w > 0], w[w > 0]
+        whole = moments(batch, w, kind)
         # a NaN or infinity shows in the moments; only then are rows looked at
-        if batch is not None and not batch.finite:
-            keep = presence(X[rows], blocks, rows.start).all(axis=1)
-            keep = keep if w is None else keep & (w > 0)
-            batch = moments(X[rows][keep], None if w is None else w[keep], kind)
-            if batch is not None and not batch.finite:
-                raise ValueError(
-                    f"X holds values whose squares overflow, between rows {rows.start} and "
-                    f"{rows.stop - 1}: scale the features, for example by StandardScaler."
-                )
-        total = merge(total, batch)
+        if whole is None or whole.finite:
+            parts = {(True,) * len(blocks): whole}
+        else:
+            w = None if weights is None else weights[rows]
+            parts = _by_pattern(X[rows], w, blocks, kind, rows)
+        for pattern, part in parts.items():
+            total = merge(sums.get(pattern), part)
+            if total is not None:
+                sums[pattern] = total
+    return sums
+
+
+def _by_pattern(X, weights, blocks, kind, rows) -> Patterns:
+    present = presence(X, blocks, rows.start)
+    counted = np.ones(len(X), dtype=bool) if weights is None else weights > 0
+    parts = {}
+    for pattern in np.unique(present[counted & present.any(axis=1)], axis=0):
+        mine = np.flatnonzero((present == pattern).all(axis=1) & counted)
+        part = X[mine]
+        if not pattern.all():
+            part = np.hstack([blocks.take(part, m) for m in np.flatnonzero(pattern)])
+        part = moments(part, None if weights is None else weights[mine], kind)
+        if part is not None and not part.finite:
+            raise ValueError(
+                f"X holds values whose squares overflow, between rows {rows.start} and "
+                f"{rows.stop - 1}: scale the features, for example by StandardScaler."
+            )
+        parts[tuple(bool(has) for has in pattern)] = part
+    return parts
+
+
+def _complete(sums: Patterns, blocks: Blocks) -> Moments:
+    total = sums.get((True,) * len(blocks))
     n_pairs = 0 if total is None else total.n_rows
     if total is None or n_pairs < 2:
         raise ValueError(

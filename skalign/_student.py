@@ -9,8 +9,9 @@ at the fixed point of an EM in which the source's posterior stays a factor. How 
 may argue, :math:`\lambda`, is chosen by how well its own leave-one-out decisions agree with the
 source: no label of the target is seen. Where pairs are few, the labelled rows of the source help:
 what the aligner makes of their class means are anchors of the classes in the target, taken if
-leave-one-out decisions agree clearly better with them: by more than a standard error, since
-anchors have seen every pair.
+cross-validation finds decisions no worse with them and cross-entropy better: with aligners that
+have not seen the held-out pairs. Rows that lack the source take part, too: what the law makes of
+them is the posterior that stays their factor when the law is learned again, with them.
 
 Two laws speak for the target, both Gaussian with one covariance for all classes: one of its
 features, one of their lift by a Gaussian kernel. They are pooled as
@@ -23,16 +24,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
-from scipy.stats import norm
 
+from ._chance import beyond_chance
 from ._tied import Principal, TiedPoints, affordable_rows, principal_axes
 
 TEMPERS = (0.0, 0.3)
 # Width of the kernel: exp(-BANDWIDTH |a - b|^2 / total variance).
 BANDWIDTH = 0.3
 LANDMARKS = 1000
-# Pairs that an anchor of a class is worth.
-ANCHOR_WEIGHT = 5.0
+# Pairs that an anchor of a class is worth; anchors are left out where all of them together weigh
+# less than this share of the pairs.
+ANCHOR_WEIGHTS = (5.0, 20.0)
+ANCHOR_SHARE = 0.1
+# Rows that lack the source count as so many times the pairs at most, all of them together, and
+# so many of them take part, or so many times the pairs.
+ALONE_WEIGHT = 3.0
+ALONE_ROWS = 2000
+ALONE_SHARE = 10
 # Numbers in the largest kernel matrix that is held.
 KERNEL_SIZE = 10**7
 MOST_SHARP = 20.0
@@ -78,15 +86,16 @@ class Student:
     pvalue: float  # of that agreement, were the pairs shuffled
 
 
-def merge_repeats(source, target, weights):
-    """Rows of the different pairs, in an order of their own, and the weight of each.
+def merge_repeats(rows, weights):
+    """Different rows, in an order of their own, the weight of each, and which one a row is.
 
     Row order and the coding of repeated rows end here: a pair that is there twice is left out
     twice.
     """
-    rows = np.hstack([source, target]) + 0.0  # so that -0.0 equals 0.0
+    rows = rows + 0.0  # so that -0.0 equals 0.0
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    return first, np.bincount(inverse.ravel(), weights)
+    inverse = inverse.ravel()
+    return first, np.bincount(inverse, weights, minlength=len(first)), inverse
 
 
 @dataclass(frozen=True)
@@ -97,10 +106,28 @@ class Candidate:
     points: TiedPoints
     resp: np.ndarray  # of all points, anchors last
     own: np.ndarray  # leave-one-out discriminants of the evaluated pairs
-    said: np.ndarray  # posterior of the class that each evaluated pair is given
+    temper: float
 
 
-def learn(X, posterior, weights, anchors=None) -> Student:
+@dataclass(frozen=True)
+class Anchors:
+    """Where classes should lie in a modality, and where they would without some of the pairs."""
+
+    points: np.ndarray  # (a, d)
+    classes: np.ndarray  # (a,)
+    folds: list[tuple[np.ndarray, np.ndarray]]  # rows held out, points learned without them
+
+    def beside(self, X, posterior, weights, weight, points=None):
+        """Pairs and anchors together: features, posterior, weights."""
+        if not weight:
+            return X, posterior, weights
+        points = self.points if points is None else points
+        certain = np.eye(posterior.shape[1])[self.classes]
+        heavy = np.append(weights, np.full(len(points), weight))
+        return np.vstack([X, points]), np.vstack([posterior, certain]), heavy
+
+
+def learn(X, posterior, weights, anchors=None, alone=None) -> Student:
     """Learn a modality from the posterior of another.
 
     Parameters
@@ -110,37 +137,59 @@ def learn(X, posterior, weights, anchors=None) -> Student:
     posterior : ndarray of shape (n, C)
         Class probabilities of the source.
     weights : ndarray of shape (n,)
-    anchors : tuple of ndarray of shape (a, d) and ndarray of shape (a,), optional
-        Where some classes should lie in this modality, and which. They count as
-        ``ANCHOR_WEIGHT`` pairs each, if that helps to agree with the source.
+    anchors : Anchors, optional
+        Where some classes should lie in this modality.
+    alone : tuple of ndarray of shape (u, d) and ndarray of shape (u,), optional
+        Different rows that lack the source, and their weights.
     """
     rows = affordable_rows(len(X), posterior.shape[1])
     chosen = plain = best_temper(X, posterior, weights, rows)
-    if anchors is not None and len(anchors[0]):
-        X = np.vstack([X, anchors[0]])
-        certain = np.vstack([posterior, np.eye(posterior.shape[1])[anchors[1]]])
-        weights = np.append(weights, np.full(len(anchors[0]), ANCHOR_WEIGHT))
-        anchored = best_temper(X, certain, weights, rows)
-        chosen = anchored if clearly_more(anchored.said, plain.said, weights[rows]) else plain
-        X, weights = X[: len(chosen.resp)], weights[: len(chosen.resp)]
-    resp, Z = chosen.resp, chosen.axes.scores(X)
+    if anchors is not None and anchors.folds:
+        chosen = with_anchors(plain, anchors, X, posterior, weights, rows)
+    law, pooled = pooled_law(chosen, X, weights, rows)
+    if alone is not None and len(alone[0]):
+        others, light = some_of(alone[0], alone[1], weights)
+        believed = np.vstack([posterior, law.class_proba(chosen.axes.scores(others))])
+        X, light = np.vstack([X, others]), np.append(weights, light)
+        chosen = best_temper(X, believed, light, rows)
+        law, pooled = pooled_law(chosen, X, light, rows)
+    power = sharpness(pooled, posterior[rows], weights[rows])
+    # neither anchors nor rows apart have evidence to give: what they know came from every pair
+    evidence = beyond_chance(posterior[rows], np.argmax(plain.own, axis=1), weights[rows])
+    return Student(chosen.axes, law, chosen.resp[: len(posterior)], power, *evidence)
+
+
+def some_of(X, weights, paired_weights):
+    """Rows that lack the source, no more than can be of use, and what each weighs."""
+    most = max(ALONE_ROWS, ALONE_SHARE * len(paired_weights))
+    rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), most)).round().astype(int))
+    share = ALONE_WEIGHT * paired_weights.sum() / weights.sum()
+    return X[rows], weights[rows] * min(1.0, share) * (weights.sum() / weights[rows].sum())
+
+
+def pooled_law(chosen: Candidate, X, weights, rows) -> tuple[StudentLaw, np.ndarray]:
+    """Pool the law of scores with one of their lift.
+
+    Returns
+    -------
+    law : StudentLaw
+    pooled : ndarray of shape (len(rows), C)
+        Leave-one-out discriminants of the evaluated pairs.
+    """
+    resp, Z = chosen.resp[: len(X)], chosen.axes.scores(X)
     features, landmarks, gamma, basis = kernel_lift(Z, np.sum(chosen.axes.variance))
     lift = principal_axes(features, weights, negligible=1e-6)
     lifted = TiedPoints.of(lift.scores(features), lift.variance, weights)
     curved_own = lifted.leave_one_out(resp, rows)
     pool = pool_weights([chosen.own, curved_own], resp[rows], weights[rows])
-    pooled = pool[0] * chosen.own + pool[1] * curved_own
-    power = sharpness(pooled, posterior[rows], weights[rows])
 
-    linear, shift = chosen.points.discriminant(resp)
+    linear, shift = chosen.points.discriminant(chosen.resp)
     intercept = pool[0] * shift
     curved, shift = lifted.discriminant(resp)
     curved = pool[1] * (lift.axes @ curved)
     intercept = intercept + pool[1] * shift - lift.mean @ curved
     law = StudentLaw(pool[0] * linear, landmarks, gamma, basis @ curved, intercept)
-    # anchors have seen every pair: evidence comes from decisions that have not
-    evidence = beyond_chance(posterior[rows], np.argmax(plain.own, axis=1), weights[rows])
-    return Student(chosen.axes, law, resp[: len(posterior)], power, *evidence)
+    return law, pool[0] * chosen.own + pool[1] * curved_own
 
 
 def best_temper(X, posterior, weights, rows) -> Candidate:
@@ -154,16 +203,41 @@ def best_temper(X, posterior, weights, rows) -> Candidate:
         said = posterior[rows][np.arange(len(rows)), np.argmax(own, axis=1)]
         agrees = weights[rows] @ said / weights[rows].sum()
         if agrees > most + 1e-9:
-            best, most = Candidate(axes, points, resp, own, said), agrees
+            best, most = Candidate(axes, points, resp, own, temper), agrees
     assert best is not None
     return best
 
 
-def clearly_more(a, b, weights) -> bool:
-    """Whether the mean of ``a - b`` is above its standard error."""
+def with_anchors(plain: Candidate, anchors: Anchors, X, posterior, weights, rows) -> Candidate:
+    """Laws with anchors of the weight that cross-validates best, or without any."""
+    laws = {0.0: plain}
+    for weight in ANCHOR_WEIGHTS:
+        features, believed, heavy = anchors.beside(X, posterior, weights, weight)
+        laws[weight] = best_temper(features, believed, heavy, rows)
+    scores = {weight: np.empty_like(posterior) for weight in laws}
+    for held, points in anchors.folds:
+        kept = np.setdiff1d(np.arange(len(X)), held)
+        seen = X[kept], posterior[kept], weights[kept]
+        for weight, law in laws.items():
+            features, believed, heavy = anchors.beside(*seen, weight, points)
+            axes = principal_axes(features, heavy)
+            tied = TiedPoints.of(axes.scores(features), axes.variance, heavy)
+            coef, shift = tied.discriminant(tempered_classes(tied, believed, law.temper))
+            scores[weight][held] = axes.scores(X[held]) @ coef + shift
+    merits = {weight: _merits(found, posterior, weights) for weight, found in scores.items()}
+    best = min(ANCHOR_WEIGHTS, key=lambda weight: merits[weight][1])
+    agrees, entropy = merits[best]
+    better = agrees >= merits[0.0][0] - 1e-9 and entropy < merits[0.0][1]
+    return laws[best] if better else plain
+
+
+def _merits(scores, posterior, weights):
+    """Mean posterior of the decisions, and cross-entropy at the best temperature."""
     share = weights / weights.sum()
-    mean = share @ (a - b)
-    return bool(mean > np.sqrt(share @ (a - b - mean) ** 2 / weights.sum()) + 1e-9)
+    said = posterior[np.arange(len(scores)), np.argmax(scores, axis=1)]
+    scale = pool_weights([scores], posterior, weights)[0]
+    entropy = -np.sum(posterior * log_softmax(scale * scores, axis=1), axis=1)
+    return share @ said, share @ entropy
 
 
 def tempered_classes(points: TiedPoints, posterior, temper):
@@ -244,28 +318,3 @@ def sharpness(scores, posterior, weights) -> float:
 
     powers = np.geomspace(1.0, MOST_SHARP, 40)
     return float(powers[np.argmin([loss(power) for power in powers])])
-
-
-def beyond_chance(posterior, chosen, weights):
-    """Agreement of decisions with a posterior beyond chance, and its p-value.
-
-    Were the pairs shuffled, the sum of the posterior of the chosen class would have the mean and
-    variance of Hoeffding's combinatorial central limit theorem.
-
-    Returns
-    -------
-    agreement : float
-        0 is what shuffled pairs give, 1 the most that the posterior allows.
-    pvalue : float
-    """
-    votes = np.zeros_like(posterior)
-    votes[np.arange(len(chosen)), chosen] = weights / weights.mean()
-    expected = posterior.mean(axis=0) @ votes.sum(axis=0)
-    observed = np.sum(posterior * votes)
-    most = np.sum(posterior.max(axis=1) * weights) / weights.mean()
-    covariances = np.atleast_2d(np.cov(posterior.T)), np.atleast_2d(np.cov(votes.T))
-    variance = (len(votes) - 1) * np.sum(covariances[0] * covariances[1])
-    if variance <= 0 or most <= expected:
-        return 0.0, 1.0
-    agreement = (observed - expected) / (most - expected)
-    return float(agreement), float(norm.sf((observed - expected) / np.sqrt(variance)))

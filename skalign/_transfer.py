@@ -38,8 +38,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     Gaussian kernel. Given components (``mixture``) get the classes of maximum likelihood.
 
     Labels reach the target through the source classifier and nothing else, so that
-    cross-validation on labelled pairs measures the transfer. Where pairs share nothing beyond
-    chance, default components say so: `fit` warns and predictions are the class prior.
+    cross-validation on labelled pairs measures the transfer. Rows with one modality only help:
+    all of them improve the aligner, those of the target its law. Where pairs share nothing beyond
+    chance `fit` warns, and predictions are the class prior.
 
     Parameters
     ----------
@@ -201,8 +202,13 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         )
         self.estimator_, self.aligner_ = estimator, aligner
         weights = np.ones(len(X)) if weights is None else weights
-        anchors = self._class_anchors(X[labelled], y[labelled], weights[labelled])
-        self._fit_laws(X[rows], present[rows], posterior, weights[rows], anchors)
+
+        def anchors(held):
+            return self._class_anchors(X, y, weights, labelled, rows[held])
+
+        apart = np.flatnonzero(~present[:, source] & counted)
+        alone = X[apart], present[apart], weights[apart]
+        self._fit_laws(X[rows], present[rows], posterior, weights[rows], anchors, alone)
         return self
 
     def predict_proba(self, X):
@@ -326,18 +332,26 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         _source.set_seed(aligner, self.random_state)
         return aligner._fit(frame, **params)
 
-    def _class_anchors(self, X, y, weights):
-        """What the aligner makes of the class means of the source, in every modality."""
+    def _class_anchors(self, X, y, weights, labelled, held):
+        """What the aligner makes of class means of the source, had it not seen some rows."""
+        aligner = self.aligner_
+        if len(held) and not _source.frozen(self._aligner()):
+            try:
+                aligner = aligner._without(X, weights, held)
+            except ValueError:  # too little is left
+                return np.full((len(self.classes_), X.shape[1]), np.nan)
         anchors = np.full((len(self.classes_), X.shape[1]), np.nan)
         columns = self.aligner_._blocks.indices(self._roles[0])
-        found = [c for c, label in enumerate(self.classes_) if np.any(y == label)]
+        labels = y[labelled]
+        found = [c for c, label in enumerate(self.classes_) if np.any(labels == label)]
         for c in found:
-            mine = y == self.classes_[c]
+            mine = labelled[labels == self.classes_[c]]
             anchors[c, columns] = weights[mine] @ X[np.ix_(mine, columns)] / weights[mine].sum()
-        anchors[found] = self.aligner_._fill(anchors[found])
+        if found:
+            anchors[found] = aligner._fill(anchors[found])
         return anchors
 
-    def _fit_laws(self, X, present, posterior, weights, anchors):
+    def _fit_laws(self, X, present, posterior, weights, anchors, alone):
         """Learn the law of the classes in each modality that predictions may come from."""
         aligner, names = self.aligner_, self.aligner_.modality_names_
         source, target = self._roles
@@ -346,7 +360,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             wanted = [m for m in range(len(names)) if m != source and present[:, m].any()]
         pairs = aligner, X, present, posterior, weights
         if self.mixture is None:
-            laws = _components.learn_laws(*pairs, source, target, wanted, anchors)
+            laws = _components.learn_laws(*pairs, source, target, wanted, anchors, alone)
             self.agreement_ = laws.agreement
         else:
             if hasattr(self, "agreement_"):  # of an earlier fit without a mixture
@@ -396,6 +410,16 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             elif len(rows):
                 proba[rows] = self._classifiers[m]._predict_proba(blocks.take(X, m)[rows])
             yield proba
+
+    def _both_probas(self, X):
+        """Rows that are pairs, and their class probabilities by the source and by the target."""
+        check_is_fitted(self)
+        frame = X
+        X = validate_stack(self, X)
+        present = presence(X, self.aligner_._blocks)
+        rows = np.flatnonzero(present[:, self._roles].all(axis=1))
+        pairs = select(frame, slice(None), rows), X[rows], present[rows]
+        return rows, *self._what_each_says(*pairs, self._roles)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -84,7 +84,7 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
     eps : float
         Relative rounding error of the data.
     """
-    ranges = [_block_range(moments, c, tol, eps) for c in columns]
+    ranges = [block_range(moments, c, tol, eps) for c in columns]
     cross = {}
     for m, a in enumerate(ranges):
         for k in range(m + 1, len(ranges)):
@@ -98,7 +98,8 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
     return Pairs(moments, list(columns), ranges, cross, accurate)
 
 
-def _block_range(moments, columns, tol, eps):
+def block_range(moments: Moments, columns, tol: float | None, eps: float) -> BlockRange:
+    """Numerical range of the columns of one modality; parameters as above."""
     mean = moments.mean[columns]
     scale = np.sqrt(np.maximum(moments.variance_sum()[columns], 0.0) / moments.weight)
     scale = signal_scale(scale, mean, eps)
@@ -112,6 +113,7 @@ def _block_range(moments, columns, tol, eps):
         left, spread, right = np.linalg.svd(root, full_matrices=False)
         floor = min(4 * rounding * len(columns), COARSEST)
     else:
+        assert moments.scatter is not None
         block = moments.scatter[np.ix_(columns[used], columns[used])] / moments.weight
         values, vectors = np.linalg.eigh(block / np.outer(scale[used], scale[used]))
         spread, right = np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1].T

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.mixture import GaussianMixture
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
+from skalign._chance import beyond_chance
 from skalign._student import (
-    beyond_chance,
+    Anchors,
     gaussian_kernel,
     kernel_lift,
     learn,
@@ -36,13 +38,13 @@ def test_repeats_are_merged_whatever_their_order(rng):
     """Different pairs in one order, weights summed up."""
     source, target = rng.integers(3, size=(40, 1)) * 1.0, rng.integers(2, size=(40, 2)) * 1.0
     weights = rng.uniform(0.5, 2, size=40)
-    rows, total = merge_repeats(source, target, weights)
+    rows, total, _ = merge_repeats(np.hstack([source, target]), weights)
     pairs = np.hstack([source, target])
     assert len(np.unique(pairs[rows], axis=0)) == len(rows) == len(np.unique(pairs, axis=0))
     for row, weight in zip(rows, total, strict=True):
         assert weight == pytest.approx(weights[(pairs == pairs[row]).all(axis=1)].sum())
     order = rng.permutation(40)
-    shuffled, again = merge_repeats(source[order], target[order], weights[order])
+    shuffled, again, _ = merge_repeats(np.hstack([source, target])[order], weights[order])
     np.testing.assert_array_equal(pairs[order][shuffled], pairs[rows])
     np.testing.assert_allclose(again, total)
 
@@ -60,6 +62,12 @@ def test_a_student_beats_its_teacher_where_the_target_knows_more(rng):
     assert student.agreement > 0.5
 
 
+def everywhere(points, n, n_folds=4):
+    """Anchors, one a class, that are the same in each fold."""
+    folds = [(np.arange(f, n, n_folds), points) for f in range(n_folds)]
+    return Anchors(points, np.arange(len(points)), folds)
+
+
 def test_anchors_help_where_pairs_are_few_and_are_dropped_where_they_mislead():
     """Three pairs a class in forty dimensions, and where the classes lie from elsewhere."""
     gain = []
@@ -71,7 +79,7 @@ def test_anchors_help_where_pairs_are_few_and_are_dropped_where_they_mislead():
         X = centers[labels] + 2.5 * rng.normal(size=(len(labels), 40))
         posterior = 0.8 * np.eye(4)[labels[:12]] + 0.05
         accuracy = []
-        for anchors in (None, (centers, np.arange(4)), (centers[::-1], np.arange(4))):
+        for anchors in (None, everywhere(centers, 12), everywhere(centers[::-1], 12)):
             student = learn(X[:12], posterior, np.ones(12), anchors)
             proba = student.law.class_proba(student.axes.scores(X[12:]))
             accuracy.append(np.mean(np.argmax(proba, axis=1) == labels[12:]))
@@ -84,7 +92,7 @@ def test_anchors_help_where_pairs_are_few_and_are_dropped_where_they_mislead():
 def test_anchors_are_no_evidence():
     """They have seen the pairs; agreement and p-value are of decisions that have not."""
     X, _, posterior = clusters(np.random.default_rng(0))
-    anchors = X[:2] + 1.0, np.arange(2)
+    anchors = everywhere(X[:2] + 1.0, len(X))
     plain, anchored = (learn(X, posterior, np.ones(len(X)), a) for a in (None, anchors))
     assert plain.agreement == anchored.agreement
     assert plain.pvalue == anchored.pvalue
@@ -192,3 +200,19 @@ def test_shuffled_pairs_are_refused_and_true_ones_are_not():
     proba = model.predict_proba(data.X)
     np.testing.assert_allclose(proba, np.tile(model.class_prior_, (300, 1)))
     assert abs(model.agreement_) < 0.2
+
+
+def test_given_components_are_refused_too():
+    """Where the aligner finds nothing shared, no mixture helps."""
+    data = make_paired_gaussians(
+        300, n_features=(6, 8), n_latent=3, n_classes=3, noise=2.0, random_state=5
+    )
+    model = CrossModalTransferClassifier(
+        aligner=NullSpaceAligner(modalities=[6, 8]), mixture=GaussianMixture(3), random_state=0
+    )
+    assert model.fit(data.X, data.y).score(data.X, data.y) > 0.6
+    shuffled = np.hstack([data.X[:, :6], np.random.default_rng(0).permutation(data.X[:, 6:])])
+    with pytest.warns(UserWarning, match="share nothing beyond chance"):
+        model.fit(shuffled, data.y)
+    proba = model.predict_proba(data.X)
+    np.testing.assert_allclose(proba, np.tile(model.class_prior_, (300, 1)))

@@ -1,0 +1,161 @@
+"""What rows without a partner are worth, over the number of pairs.
+
+Samples fall into labelled rows of the source, pairs, rows of the source alone, rows of the target
+alone, and a test of the target. skalign is fitted on the first two, and on all of them:
+
+    python benchmarks/semi_paired.py [--seeds 3] [--output figures]
+
+Synthetic tasks have 10 classes of standard deviation 2 and 1.5 in 9 shared dimensions, 50 + 50
+columns, noise 3, 500 labelled rows and 2000 rows apart in each modality. The others are those of
+``transfer_quality.py``: of its pairs some are kept, and half of the rest is left in each modality.
+"""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from synthetic import oas_cca
+from transfer_quality import TASKS, splits
+
+from skalign import CrossModalTransferClassifier, NullSpaceAligner
+
+SIZES = (30, 60, 120, 250, 500, 2000)
+SYNTHETIC = {"synthetic, apart": 2.0, "synthetic, close": 1.5}
+LARGE = [task for task in TASKS if task.split(":")[0] in ("digits", "mfeat", "htad", "watch")]
+METHODS = ("CCA + LR", "pairs only", "with others", "true labels")
+
+
+def synthetic(spread, n_pairs, seed, n_alone=2000):
+    """Both blocks, labels, and rows: labelled, pairs, test, source alone, target alone."""
+    rng = np.random.default_rng(seed)
+    means, maps = spread * rng.normal(size=(10, 9)), rng.normal(size=(2, 9, 50))
+    sizes = [500, n_pairs, 1000, n_alone, n_alone]
+    y = rng.integers(10, size=sum(sizes))
+    z = means[y] + rng.normal(size=(len(y), 9))
+    X1, X2 = (z @ m + 3 * rng.normal(size=(len(y), 50)) for m in maps)
+    return X1, X2, y, *np.split(np.arange(len(y)), np.cumsum(sizes)[:-1])
+
+
+def subsampled(task, n_pairs, seed):
+    """Do the same for data of a package; None where there are not enough pairs."""
+    s = list(splits(task, seed + 1))[seed]
+    pairs = np.random.default_rng(seed).permutation(s.pairs)
+    if n_pairs > 0.75 * len(pairs):
+        return None
+    left = pairs[n_pairs:]
+    half = len(left) // 2
+    return s.X1, s.X2, s.y, s.labelled, pairs[:n_pairs], s.test, left[:half], left[half:]
+
+
+def measure(X1, X2, y, labelled, pairs, test, source, target):
+    """Accuracy of each of the methods on the test rows."""
+    width = X1.shape[1]
+    X = np.hstack([X1, X2])
+    X[np.r_[labelled, source], width:] = np.nan
+    X[np.r_[target, test], :width] = np.nan
+    aligner = NullSpaceAligner(modalities=[width, X2.shape[1]])
+    found = []
+    for rows in (np.r_[labelled, pairs], np.r_[labelled, pairs, source, target]):
+        known = np.where(np.isin(rows, labelled), y[rows], -1)
+        model = make_pipeline(StandardScaler(), CrossModalTransferClassifier(aligner=aligner))
+        found.append(model.fit(X[rows], known).score(X[test], y[test]))
+    seen = np.r_[pairs, target]
+    Z1 = StandardScaler().fit(X1[np.r_[labelled, pairs]]).transform(X1)
+    Z2 = StandardScaler().fit(X2[seen]).transform(X2)
+    true = LogisticRegression(max_iter=1000).fit(Z2[seen], y[seen]).score(Z2[test], y[test])
+    k = min(len(np.unique(y)) - 1, width, X2.shape[1])
+    Z1, Z2 = Z1 - Z1[pairs].mean(axis=0), Z2 - Z2[pairs].mean(axis=0)
+    A1, A2 = oas_cca(Z1[pairs], Z2[pairs], k)
+    student = LogisticRegression(max_iter=1000).fit(Z1[labelled] @ A1, y[labelled])
+    return student.score(Z2[test] @ A2, y[test]), *found, true
+
+
+def curve(task, n_seeds):
+    """Mean accuracy {number of pairs: of each method}."""
+    rows = {}
+    for n_pairs in SIZES:
+        runs = []
+        for seed in range(n_seeds):
+            if task in SYNTHETIC:
+                data = synthetic(SYNTHETIC[task], n_pairs, seed)
+            else:
+                data = subsampled(task, n_pairs, seed)
+            if data is not None:
+                runs.append(measure(*data))
+        if runs:
+            rows[n_pairs] = np.mean(runs, axis=0)
+    return rows
+
+
+def draw(results, folder):
+    """Accuracy over the number of pairs: synthetic tasks, and the mean of the real ones."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, len(results), figsize=(3.4 * len(results), 3.3), layout="constrained", squeeze=False
+    )
+    for ax, (name, rows) in zip(axes[0], results.items(), strict=True):
+        sizes, values = list(rows), np.array(list(rows.values()))
+        for column, style in enumerate(
+            [
+                {"color": "#009E73", "marker": "^", "linewidth": 1},
+                {"color": "#0072B2", "marker": "s", "linewidth": 1},
+                {"color": "#D55E00", "marker": "o", "linewidth": 2},
+                {"color": "0.3", "linestyle": "--", "linewidth": 1},
+            ]
+        ):
+            ax.plot(sizes, values[:, column], label=METHODS[column], markersize=4, **style)
+        ax.set(xscale="log", xlabel="pairs", title=name)
+        ax.set_xticks(sizes, [str(size) for size in sizes])
+        ax.minorticks_off()
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel("accuracy on the target")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "semi_paired.png", dpi=110)
+    print("Figure:", folder / "semi_paired.png")
+
+
+def main():
+    """Print a table, and draw it."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=3, help="draws (default: %(default)s)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="write the figure here")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    results, absent = {}, []
+    print(f"{'':26s}  pairs", *(f"{name:>12s}" for name in METHODS))
+    for task in [*SYNTHETIC, *LARGE]:
+        print(f"... {task}", file=sys.stderr, flush=True)
+        try:
+            results[task] = curve(task, options.seeds)
+        except ModuleNotFoundError as error:
+            absent.append(f"Not run: {task} (package {error.name} is missing)")
+            continue
+        for n_pairs, row in results[task].items():
+            print(f"{task:26s} {n_pairs:6d}", *(f"{v:12.3f}" for v in row), flush=True)
+    shown = {task: results[task] for task in SYNTHETIC}
+    real = [results[task] for task in LARGE if task in results]
+    common = [n for n in SIZES if all(n in rows for rows in real)]
+    shown[f"mean of {len(real)} real tasks"] = rows = {
+        n: np.mean([r[n] for r in real], axis=0) for n in common
+    }
+    for n_pairs, row in rows.items():
+        print(f"{'mean of real tasks':26s} {n_pairs:6d}", *(f"{v:12.3f}" for v in row))
+    print(*absent, sep="\n")
+    if options.output is not None:
+        draw(shown, options.output)
+
+
+if __name__ == "__main__":
+    main()
