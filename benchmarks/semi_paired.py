@@ -24,10 +24,11 @@ from transfer_quality import TASKS, splits
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 
+LEGEND = ("shrunk CCA + LR", "skalign, paired rows", "skalign, all rows", "LR, true labels")
 SIZES = (30, 60, 120, 250, 500, 2000)
 SYNTHETIC = {"synthetic, apart": 2.0, "synthetic, close": 1.5}
 LARGE = [task for task in TASKS if task.split(":")[0] in ("digits", "mfeat", "htad", "watch")]
-METHODS = ("CCA + LR", "pairs only", "with others", "true labels")
+METHODS = ("shrunk CCA", "paired rows", "all rows", "true labels")
 
 
 def synthetic(spread, n_pairs, seed, n_alone=2000):
@@ -112,7 +113,7 @@ def draw(results, folder):
                 {"color": "0.3", "linestyle": "--", "linewidth": 1},
             ]
         ):
-            ax.plot(sizes, values[:, column], label=METHODS[column], markersize=4, **style)
+            ax.plot(sizes, values[:, column], label=LEGEND[column], markersize=4, **style)
         ax.set(xscale="log", xlabel="pairs", title=name)
         ax.set_xticks(sizes, [str(size) for size in sizes])
         ax.minorticks_off()
