@@ -9,15 +9,23 @@ and two batches merge exactly (Chan, Golub & LeVeque 1983):
 
 .. math:: C_{ab} = C_a + C_b + \frac{W_a W_b}{W_a + W_b} (\mu_a - \mu_b)(\mu_a - \mu_b)^\top .
 
-``"covariance"`` keeps :math:`C`. ``"qr"`` keeps a triangular root, :math:`R^\top R = C`, which
-is merged by a QR decomposition of the roots one above the other (TSQR) and never squares the
-condition number.
+``"covariance"`` keeps :math:`C`, by one symmetric rank-n update per block of rows: blocks are
+shifted by the mean :math:`s` of the first one, which costs nothing to undo,
+
+.. math:: C = \sum_i w_i (x_i - s)(x_i - s)^\top - W (\mu - s)(\mu - s)^\top .
+
+``"qr"`` keeps a triangular root, :math:`R^\top R = C`, which is merged by a QR decomposition of
+the roots one above the other (TSQR) and never squares the condition number.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg.blas import dsyrk
 
+# A block of rows that stays in the cache while it is shifted and multiplied.
+BLOCK_BYTES = 1 << 20
+# Rows from which one triangular root is made.
 BATCH_BYTES = 8 << 20
 
 
@@ -57,46 +65,91 @@ class Moments:
         return np.diagonal(self.scatter)
 
 
-def batches(n_rows: int, n_features: int):
+def batches(n_rows: int, n_features: int, kind: str = "covariance"):
     """Slices of rows that bound the memory of a pass."""
-    # a QR of the roots one above the other wants batches that are taller than wide
-    size = max(BATCH_BYTES // (8 * n_features), 4 * n_features, 256)
+    if kind == "qr":  # the roots one above the other want batches that are taller than wide
+        size = max(BATCH_BYTES // (8 * n_features), 4 * n_features, 256)
+    else:
+        size = max(BLOCK_BYTES // (8 * n_features), 256)
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 
 
-def moments(X: np.ndarray, weights: np.ndarray | None = None, kind: str = "covariance"):
-    """Sum up one batch of rows, accumulated in float64.
+class Accumulator:
+    """Sums up blocks of rows in float64, whatever their type and order.
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
-    weights : ndarray of shape (n,), optional
-        Non-negative; ones where not given.
     kind : {"covariance", "qr"}
         What to keep of the second moment.
-
-    Returns
-    -------
-    Moments, or None where there is no row.
     """
-    if len(X) == 0:
-        return None
-    with np.errstate(invalid="ignore", over="ignore"):  # infinity in, NaN out: the caller looks
-        first = X[0].astype(np.float64)
-        # a copy, but of a batch; from its first row, so that a constant column is zero exactly
-        X = np.subtract(X, first, dtype=np.float64)
-        if weights is None:
-            weight, mean = float(len(X)), X.mean(axis=0)
-            X -= mean
-        else:
-            weight = float(weights.sum())
-            mean = weights @ X / weight
-            X -= mean
-            X *= np.sqrt(weights)[:, None]
-        if kind == "qr":
-            return Moments(weight, len(X), first + mean, root=_triangle(X))
-        return Moments(weight, len(X), first + mean, scatter=X.T @ X)
+
+    def __init__(self, kind: str = "covariance"):
+        self.kind = kind
+        self._shift: np.ndarray | None = None
+        self._weight, self._n_rows = 0.0, 0
+        self._roots: Moments | None = None
+
+    def add(self, X: np.ndarray, weights: np.ndarray | None = None) -> bool:
+        """Add a block; false, and nothing is added, if a mean of it is not finite."""
+        if len(X) == 0:
+            return True
+        with np.errstate(invalid="ignore", over="ignore"):  # infinity in, NaN out
+            return self._add_root(X, weights) if self.kind == "qr" else self._add(X, weights)
+
+    def _add_root(self, X, weights):
+        batch = _root_of(X, weights)
+        if not np.isfinite(batch.mean).all():
+            return False
+        self._roots = merge(self._roots, batch)
+        return True
+
+    def _add(self, X, weights):
+        shift = self._shift
+        if shift is None:  # from the first row on, so that a constant column is zero exactly
+            first = X[0].astype(np.float64)
+            shift = first + np.subtract(X, first, dtype=np.float64).mean(axis=0)
+        # the one copy, of a block; in the order of the data, so that it is read as it lies
+        block = np.subtract(X, shift, dtype=np.float64)
+        sums = block.sum(axis=0) if weights is None else weights @ block
+        if not np.isfinite(sums).all():
+            return False
+        if self._shift is None:
+            d = len(shift)
+            self._shift, self._sums = shift, np.zeros(d)
+            self._products = np.zeros((d, d), order="F")
+        if weights is not None:
+            block *= np.sqrt(weights)[:, None]
+        self._sums += sums
+        self._weight += len(X) if weights is None else weights.sum()
+        self._n_rows += len(X)
+        across = block.flags.c_contiguous
+        self._products = dsyrk(
+            1.0, block.T if across else block, beta=1.0, c=self._products,
+            trans=not across, lower=1, overwrite_c=1,
+        )  # fmt: skip
+        return True
+
+    def result(self) -> "Moments | None":
+        """Moments of all rows so far; None where there is no row."""
+        if self.kind == "qr" or self._shift is None:
+            return self._roots
+        lower = np.tril(self._products)
+        offset = self._sums / self._weight
+        with np.errstate(invalid="ignore", over="ignore"):
+            scatter = lower + np.tril(lower, -1).T - self._weight * np.outer(offset, offset)
+        return Moments(self._weight, self._n_rows, self._shift + offset, scatter=scatter)
+
+
+def _root_of(X, weights):
+    first = X[0].astype(np.float64)
+    X = np.subtract(X, first, dtype=np.float64)
+    weight = float(len(X) if weights is None else weights.sum())
+    mean = X.mean(axis=0) if weights is None else weights @ X / weight
+    X -= mean
+    if weights is not None:
+        X *= np.sqrt(weights)[:, None]
+    return Moments(weight, len(X), first + mean, root=_triangle(X))
 
 
 def merge(a: Moments | None, b: Moments | None) -> Moments | None:

@@ -5,7 +5,7 @@ import numpy as np
 from ._blocks import Blocks
 from ._missing import Incomplete
 from ._model import Model, build_model, exact_directions, stack_rank
-from ._moments import Moments, about_zero, batches, merge, moments
+from ._moments import Accumulator, Moments, about_zero, batches
 from ._stacking import presence
 from ._white import Pairs, whiten_pairs
 
@@ -81,42 +81,42 @@ def check_ranks(pairs: Pairs, names, n_components) -> None:
 
 def sum_up(X, weights, blocks: Blocks, kind: str) -> Patterns:
     """Moments of the rows of positive weight, by the modalities that they have."""
-    sums: Patterns = {}
-    for rows in batches(*X.shape):
+    everything = (True,) * len(blocks)
+    sums = {everything: Accumulator(kind)}
+    for rows in batches(*X.shape, kind):
         batch, w = X[rows], None if weights is None else weights[rows]
         if w is not None and not w.all():
             batch, w = batch[w > 0], w[w > 0]
-        whole = moments(batch, w, kind)
-        # a NaN or infinity shows in the moments; only then are rows looked at
-        if whole is None or whole.finite:
-            parts = {(True,) * len(blocks): whole}
-        else:
-            w = None if weights is None else weights[rows]
-            parts = _by_pattern(X[rows], w, blocks, kind, rows)
-        for pattern, part in parts.items():
-            total = merge(sums.get(pattern), part)
-            if total is not None:
-                sums[pattern] = total
-    return sums
+        # a NaN or infinity shows in the mean; only then are rows looked at
+        if not sums[everything].add(batch, w):
+            _add_by_pattern(sums, X, weights, blocks, rows)
+    totals = {pattern: total.result() for pattern, total in sums.items()}
+    found = {pattern: total for pattern, total in totals.items() if total is not None}
+    if not all(total.finite for total in found.values()):
+        raise ValueError(
+            "X holds values whose squares overflow: scale the features, for example by "
+            "StandardScaler."
+        )
+    return found
 
 
-def _by_pattern(X, weights, blocks, kind, rows) -> Patterns:
-    present = presence(X, blocks, rows.start)
-    counted = np.ones(len(X), dtype=bool) if weights is None else weights > 0
-    parts = {}
+def _add_by_pattern(sums, X, weights, blocks, rows):
+    batch, w = X[rows], None if weights is None else weights[rows]
+    present = presence(batch, blocks, rows.start)
+    counted = np.ones(len(batch), dtype=bool) if w is None else w > 0
     for pattern in np.unique(present[counted & present.any(axis=1)], axis=0):
         mine = np.flatnonzero((present == pattern).all(axis=1) & counted)
-        part = X[mine]
+        part = batch[mine]
         if not pattern.all():
             part = np.hstack([blocks.take(part, m) for m in np.flatnonzero(pattern)])
-        part = moments(part, None if weights is None else weights[mine], kind)
-        if part is not None and not part.finite:
+        key = tuple(bool(has) for has in pattern)
+        if key not in sums:
+            sums[key] = Accumulator(sums[(True,) * len(blocks)].kind)
+        if not sums[key].add(part, None if w is None else w[mine]):
             raise ValueError(
-                f"X holds values whose squares overflow, between rows {rows.start} and "
-                f"{rows.stop - 1}: scale the features, for example by StandardScaler."
+                f"X holds values that overflow, between rows {rows.start} and {rows.stop - 1}: "
+                "scale the features, for example by StandardScaler."
             )
-        parts[tuple(bool(has) for has in pattern)] = part
-    return parts
 
 
 def _complete(sums: Patterns, blocks: Blocks) -> Moments:
