@@ -9,7 +9,12 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.utils.validation import check_array, check_is_fitted, check_random_state
+from sklearn.utils.validation import (
+    check_array,
+    check_is_fitted,
+    check_random_state,
+    validate_data,
+)
 
 from . import _alignment, _information, _missing, _model, _pairs
 from ._blocks import NamedList, resolve
@@ -22,6 +27,7 @@ from ._validation import (
     check_weights,
     column_names,
     keep_state_on_error,
+    rounding_of,
     validate_stack,
 )
 
@@ -77,9 +83,12 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     solver : {"auto", "covariance", "qr"}, default="auto"
         ``"covariance"`` reads the data once and works on second moments, which loses the square of
         the condition number. ``"qr"`` works on a triangular root and loses the condition number
-        only. ``"auto"`` starts with the first and turns to the second where accuracy asks for it.
+        only. ``"auto"`` starts with the first; where accuracy asks for it, it reads the data once
+        more in white coordinates, and turns to the second where that is not enough.
     random_state : int, RandomState instance or None, default=None
         For three or more modalities: draws of the null distribution behind ``pvalues_``.
+    verbose : bool, default=False
+        Whether to print how far a long pass over the rows is, once a second.
 
     Attributes
     ----------
@@ -144,6 +153,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     (2000, 2)
     """
 
+    _seen: _pairs.Seen | None
+
     def __init__(
         self,
         n_components="auto",
@@ -155,6 +166,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tol=None,
         solver="auto",
         random_state=None,
+        verbose=False,
     ):
         self.n_components = n_components
         self.modalities = modalities
@@ -164,6 +176,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.tol = tol
         self.solver = solver
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X, y=None, sample_weight=None):
         """Learn the maps from the pairs, helped by the rows that lack a modality.
@@ -204,11 +217,103 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         # without a word where nothing is shared: the classifier has its own
         self._check_parameters()
         frame = X
-        X = validate_stack(self, X, reset=True)
+        X = validate_stack(self, X, reset=True, dtype="numeric")
         weights = check_weights(sample_weight, X)
         feature_names = column_names(self, frame)
         blocks = resolve(self.modalities, X.shape[1], frame, feature_names)
         self._fit_blocks(X, weights, blocks, feature_names)
+        return self
+
+    @keep_state_on_error
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Learn from some more rows: as `fit` on all rows so far together, up to rounding.
+
+        Keeps sums of the rows, not the rows. With ``solver="auto"`` or ``"qr"`` these are a
+        triangular root, as accurate as `fit` and some six times as slow; ``"covariance"`` is
+        fast. Until there are more pairs than components, rows are summed up and nothing is fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : object
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; a weight of two counts a row twice.
+
+        Returns
+        -------
+        self : NullSpaceAligner
+
+        Raises
+        ------
+        ValueError
+            As `fit` does; what was learned before stays as it was.
+        """
+        self._check_parameters()
+        first = not hasattr(self, "_blocks")
+        if not first and self._seen is None:
+            raise ValueError(
+                "this aligner was fitted on no more rows than columns, of which it keeps no sums: "
+                "start with partial_fit, or fit on all rows at once."
+            )
+        frame = X
+        X = validate_data(
+            self,
+            X,
+            reset=first,
+            dtype="numeric",
+            ensure_all_finite=False,
+            ensure_min_features=2 if first else 1,
+        )
+        weights = check_weights(sample_weight, X)
+        if first:
+            names = column_names(self, frame)
+            self._blocks = resolve(self.modalities, X.shape[1], frame, names)
+            self._seen = _pairs.Seen.nothing(X.shape[1])
+        kind = "covariance" if self.solver == "covariance" else "qr"
+        assert self._seen is not None
+        self._seen = self._seen.with_rows(X, weights, self._blocks, kind)
+        return self._learn_from_seen()
+
+    @keep_state_on_error
+    def merge(self, other):
+        """Add what another aligner has seen: as if its rows had been given to `partial_fit`.
+
+        Parameters
+        ----------
+        other : NullSpaceAligner
+            One that has seen rows of the same features, by `fit` or `partial_fit`. Stays as it
+            is.
+
+        Returns
+        -------
+        self : NullSpaceAligner
+
+        Raises
+        ------
+        ValueError
+            If either has seen nothing, or their features or modalities differ.
+        """
+        for aligner in (self, other):
+            if getattr(aligner, "_seen", None) is None:
+                raise ValueError("an aligner to merge has seen no rows: call partial_fit before.")
+        mine, theirs = self._blocks, other._blocks
+        same = mine.names == theirs.names and mine.n_features == theirs.n_features
+        if not same or not all(
+            np.array_equal(mine.indices(m), theirs.indices(m)) for m in range(len(mine))
+        ):
+            raise ValueError("aligners to merge must have the same features and modalities.")
+        assert self._seen is not None
+        self._seen = self._seen.merged(other._seen)
+        return self._learn_from_seen()
+
+    def _learn_from_seen(self):
+        seen, wanted = self._seen, self.n_components
+        wanted = 1 if wanted in ("auto", None) else wanted
+        if seen is not None and seen.n_pairs(self._blocks) > wanted:
+            names = getattr(self, "feature_names_in_", None)
+            self._solve(seen.sums, self._blocks, seen.eps, seen.more_than, names)
         return self
 
     def transform(self, X):
@@ -317,18 +422,38 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_option("solver", self.solver, ("auto", "covariance", "qr"))
 
     def _fit_blocks(self, X, weights, blocks, feature_names):
-        eps = float(np.finfo(X.dtype).eps)
-        pairs, incomplete = _pairs.gather(
+        """Learn from an array whose blocks are known."""
+        eps = rounding_of(X.dtype)
+
+        def whitened(sums):
+            return _pairs.whiten(sums, blocks, center=self.center, tol=self.tol, eps=eps)
+
+        sums = _pairs.gather(
             X,
             weights,
             blocks,
-            kind=self._moments_kind(X),
-            center=self.center,
-            tol=self.tol,
+            kind=self._moments_kind(X.shape),
             refine=self.solver == "auto",
+            whitened=whitened,
+            verbose=self.verbose,
         )
+
+        different = _pairs.Distinct(X.shape[1])
+
+        def more_than(limit):
+            return different.add(X, weights, limit)
+
+        self._solve(sums, blocks, eps, more_than, feature_names)
+        self._seen = None
+        if len(X) > X.shape[1]:  # what is kept must not hold the rows themselves
+            different.add(X, weights)
+            self._seen = _pairs.Seen(sums, different, eps)
+
+    def _solve(self, sums, blocks, eps, more_than, feature_names):
+        """Learn the maps from moments."""
+        pairs = _pairs.whiten(sums, blocks, center=self.center, tol=self.tol, eps=eps)
         _pairs.check_ranks(pairs, blocks.names, self.n_components)
-        model = _pairs.fit_model(pairs, X, weights, self.shrinkage)
+        model = _pairs.fit_model(pairs, more_than, self.shrinkage)
         pvalues = _model.dimension_pvalues(
             pairs,
             model,
@@ -336,13 +461,13 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             check_random_state(self.random_state),
         )
         k = self._count_components(pairs, pvalues)
-        ranks = np.array([block.rank for block in pairs.ranges])
-        if incomplete and model.n_exact == 0:
+        self.ranks_ = np.array([block.rank for block in pairs.ranges])
+        apart = _pairs.incomplete(sums, self.center)
+        if apart and model.n_exact == 0:
             pairs, model = _missing.learn_from_all(
-                pairs, incomplete, self.shrinkage, tol=self.tol, eps=eps
+                pairs, apart, self.shrinkage, tol=self.tol, eps=eps
             )
         alignment = _alignment.align(pairs, model, k, self.whiten)
-        self.ranks_ = ranks
         self._store(blocks, pairs, alignment, pvalues[:k], feature_names)
         self.n_exact_components_ = min(model.n_exact, k)
 
@@ -351,14 +476,15 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         other = clone(self)
         other.n_features_in_ = self.n_features_in_
         kept = np.delete(np.arange(len(X)), held)
+        other.verbose = False
         other._fit_blocks(X[kept], weights[kept], self._blocks, None)
         return other
 
-    def _moments_kind(self, X):
+    def _moments_kind(self, shape):
         if self.solver != "auto":
             return self.solver
         # the gauge of the paper is not white: only a root keeps its small end accurate
-        return "covariance" if self.whiten and len(X) > X.shape[1] else "qr"
+        return "covariance" if self.whiten and shape[0] > shape[1] else "qr"
 
     def _count_components(self, pairs, pvalues):
         if self.n_components is None:
@@ -418,6 +544,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 f"row {none[0]} has no modality at all: every block is NaN. Leave such rows out."
             )
         return present
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "encoders_")
 
     @property
     def _n_features_out(self):

@@ -15,10 +15,9 @@ cross-covariances of the pairs would not belong to one law, and do harm.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from ._model import Model, block_shrinkage
-from ._moments import Moments, merge, restrict
+from ._moments import Moments, as_covariance, merge, restrict
 from ._white import BlockRange, Pairs, block_range
 
 # Rows without a partner say nothing of what modalities share, so that the EM is soon done.
@@ -60,6 +59,8 @@ def learn_from_all(
     everyone = tuple(range(len(pairs.ranges)))
     stack = restrict(pairs.moments, np.concatenate(pairs.columns))
     groups = [Incomplete(everyone, stack), *incomplete]
+    if any(group.moments.root is None for group in groups):
+        groups = [replace(group, moments=as_covariance(group.moments)) for group in groups]
     edges = np.cumsum([0, *(len(c) for c in pairs.columns)])
     together = [_all_rows(groups, m, np.diff(edges)) for m in everyone]
     ranges = [block_range(total, np.arange(len(total.mean)), tol, eps) for total in together]
@@ -102,14 +103,20 @@ class _White:
     def part(self, group: Incomplete) -> Part:
         """Moments in these coordinates."""
         moments, given = group.moments, group.given
-        turn = block_diag(*(self.ranges[m].coef(np.eye(self.ranges[m].rank)) for m in given))
-        mean = (moments.mean - np.concatenate([self.centers[m] for m in given])) @ turn
+        maps = [self.ranges[m].coef(np.eye(self.ranges[m].rank)) for m in given]
+        offset = moments.mean - np.concatenate([self.centers[m] for m in given])
+
+        def mapped(rows):
+            edges = np.cumsum([len(a) for a in maps])[:-1]
+            parts = zip(np.split(rows, edges, axis=-1), maps, strict=True)
+            return np.concatenate([part @ a for part, a in parts], axis=-1)
+
         if moments.root is not None:
-            root = moments.root @ turn
+            root = mapped(moments.root)
             scatter = root.T @ root
         else:
-            scatter = turn.T @ moments.scatter @ turn
-        return Part(moments.weight, self.at(given), mean, scatter / moments.weight)
+            scatter = mapped(mapped(moments.scatter).T)
+        return Part(moments.weight, self.at(given), mapped(offset), scatter / moments.weight)
 
 
 def _all_rows(groups, m, widths):

@@ -153,9 +153,14 @@ def _root_of(X, weights):
 
 
 def merge(a: Moments | None, b: Moments | None) -> Moments | None:
-    """Statistics of the rows of both; ``None`` is the empty batch."""
+    """Statistics of the rows of both; ``None`` is the empty batch.
+
+    A root and a scatter merge to a root.
+    """
     if a is None or b is None:
         return a if b is None else b
+    if (a.root is None) != (b.root is None):
+        a, b = as_root(a), as_root(b)
     weight = a.weight + b.weight
     with np.errstate(invalid="ignore", over="ignore"):  # as in moments
         shift = b.mean - a.mean
@@ -185,6 +190,19 @@ def restrict(m: Moments, columns) -> Moments:
         return replace(m, mean=m.mean[columns], root=m.root[:, columns])
     assert m.scatter is not None
     return replace(m, mean=m.mean[columns], scatter=m.scatter[np.ix_(columns, columns)])
+
+
+def as_covariance(m: Moments) -> Moments:
+    """The same statistics with a scatter in place of a root."""
+    return m if m.root is None else replace(m, scatter=m.root.T @ m.root, root=None)
+
+
+def as_root(m: Moments) -> Moments:
+    """The same statistics with a root in place of a scatter, as accurate as that is."""
+    if m.scatter is None:
+        return m
+    values, vectors = np.linalg.eigh(m.scatter)
+    return replace(m, scatter=None, root=(vectors * np.sqrt(np.maximum(values, 0.0))).T)
 
 
 def _triangle(X):

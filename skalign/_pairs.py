@@ -1,22 +1,26 @@
 """Rows of stacked blocks: moments by what each row has, and the model of the pairs."""
 
+from dataclasses import dataclass
+from hashlib import blake2b
+
 import numpy as np
 
 from ._blocks import Blocks
 from ._missing import Incomplete
 from ._model import Model, build_model, exact_directions, stack_rank
-from ._moments import Accumulator, Moments, about_zero, batches
+from ._moments import Accumulator, Moments, about_zero, batches, merge
+from ._progress import Progress
+from ._refine import refined
 from ._stacking import presence
+from ._validation import rounding_of
 from ._white import Pairs, whiten_pairs
 
 # Moments of rows, by the modalities that they have.
 Patterns = dict[tuple[bool, ...], Moments]
 
 
-def gather(
-    X, weights, blocks: Blocks, *, kind, center, tol, refine
-) -> tuple[Pairs, list[Incomplete]]:
-    """White coordinates of the pairs in ``X``, and moments of the rows that lack a modality.
+def gather(X, weights, blocks: Blocks, *, kind, refine, whitened, verbose=False) -> Patterns:
+    """Moments of ``X`` that are accurate enough to whiten the pairs by.
 
     Parameters
     ----------
@@ -25,42 +29,72 @@ def gather(
     blocks : Blocks
     kind : {"covariance", "qr"}
         What to keep of the second moment.
+    refine : bool
+        Whether to read the data again where a covariance is too coarse.
+    whitened : callable
+        Makes :class:`_white.Pairs` of moments.
+    verbose : bool
+    """
+
+    def progress(what):
+        return Progress(what, len(X)) if verbose else None
+
+    sums = sum_up(X, weights, blocks, kind, progress("moments"))
+    if kind == "qr" or not refine:
+        return sums
+    pairs = whitened(sums)
+    if pairs.accurate:
+        return sums
+    everyone = (True,) * len(blocks)
+    if not pairs.nearly_one:
+        root = refined(X, weights, blocks, sums[everyone], progress("refinement"))
+        if root is not None and not whitened({everyone: root}).nearly_one:
+            return {**sums, everyone: root}
+    return sum_up(X, weights, blocks, "qr", progress("triangular root"))
+
+
+def whiten(sums: Patterns, blocks: Blocks, *, center, tol, eps) -> Pairs:
+    """White coordinates of the pairs.
+
+    Parameters
+    ----------
+    sums : dict
+        Moments by pattern.
+    blocks : Blocks
     center : bool
         Whether moments are about the mean, or about the origin.
-    tol : float or None
+    tol, eps : float
         See :func:`_white.whiten_pairs`.
-    refine : bool
-        Whether to read the data again for a root where a covariance is too coarse.
     """
+    total = _complete(sums, blocks)
     columns = [blocks.indices(m) for m in range(len(blocks))]
-    while True:
-        sums = sum_up(X, weights, blocks, kind)
-        if not center:
-            sums = {pattern: about_zero(total) for pattern, total in sums.items()}
-        total = _complete(sums, blocks)
-        pairs = whiten_pairs(total, columns, tol=tol, eps=np.finfo(X.dtype).eps)
-        if pairs.accurate or not refine:
-            break
-        kind = "qr"
-    others = {pattern: part for pattern, part in sums.items() if not all(pattern)}
-    return pairs, [
-        Incomplete(tuple(int(m) for m in np.flatnonzero(pattern)), part)
-        for pattern, part in sorted(others.items())
+    return whiten_pairs(total if center else about_zero(total), columns, tol=tol, eps=eps)
+
+
+def incomplete(sums: Patterns, center: bool) -> list[Incomplete]:
+    """Moments of the rows that lack a modality, in an order of their own."""
+    return [
+        Incomplete(
+            tuple(m for m, has in enumerate(pattern) if has), part if center else about_zero(part)
+        )
+        for pattern, part in sorted(sums.items())
+        if not all(pattern)
     ]
 
 
-def fit_model(pairs: Pairs, X, weights, shrinkage) -> Model:
+def fit_model(pairs: Pairs, more_than, shrinkage) -> Model:
     """Gaussian model of the pairs, in which exact directions are truly exact.
 
     With no more different pairs than the rank of the stacked blocks any two modalities agree, by
-    interpolation: Theorem 2.1 says nothing there.
+    interpolation: Theorem 2.1 says nothing there. ``more_than(limit)`` tells whether there are
+    more different pairs than that; repeated rows count once.
     """
     ranks = [block.rank for block in pairs.ranges]
     exact = [np.zeros((rank, 0)) for rank in ranks]
     if pairs.moments.n_rows > max(ranks) + 1:
         found = exact_directions(pairs)
         n_exact = found[0].shape[1]
-        if n_exact and more_than(stack_rank(pairs, n_exact) + 1, X, weights):
+        if n_exact and more_than(stack_rank(pairs, n_exact) + 1):
             exact = found
     return build_model(pairs, exact, shrinkage)
 
@@ -79,17 +113,19 @@ def check_ranks(pairs: Pairs, names, n_components) -> None:
             )
 
 
-def sum_up(X, weights, blocks: Blocks, kind: str) -> Patterns:
+def sum_up(X, weights, blocks: Blocks, kind: str, progress=None) -> Patterns:
     """Moments of the rows of positive weight, by the modalities that they have."""
     everything = (True,) * len(blocks)
     sums = {everything: Accumulator(kind)}
-    for rows in batches(*X.shape, kind):
+    for rows in batches(len(X), X.shape[1], kind):
         batch, w = X[rows], None if weights is None else weights[rows]
         if w is not None and not w.all():
             batch, w = batch[w > 0], w[w > 0]
         # a NaN or infinity shows in the mean; only then are rows looked at
         if not sums[everything].add(batch, w):
             _add_by_pattern(sums, X, weights, blocks, rows)
+        if progress is not None:
+            progress(rows.stop)
     totals = {pattern: total.result() for pattern, total in sums.items()}
     found = {pattern: total for pattern, total in totals.items() if total is not None}
     if not all(total.finite for total in found.values()):
@@ -130,14 +166,65 @@ def _complete(sums: Patterns, blocks: Blocks) -> Moments:
     return total
 
 
-def more_than(limit: int, X, weights) -> bool:
-    """Whether there are more different pairs than ``limit``; repeated rows count once."""
-    seen = set()
-    for i in range(len(X)):
-        if weights is None or weights[i] > 0:
-            row = X[i] + 0.0  # so that -0.0 equals 0.0
-            if np.isfinite(row).all():
-                seen.add(row.tobytes())
-            if len(seen) > limit:
-                return True
-    return False
+class Distinct:
+    """Different complete rows, repeated ones counted once, up to as many as may be asked for."""
+
+    def __init__(self, n_features: int):
+        self.most = n_features + 2
+        self.seen: set[bytes] = set()
+
+    def add(self, X, weights, limit: int | None = None) -> bool:
+        """Look at rows until there are more than ``limit`` different ones; whether there are."""
+        limit = self.most if limit is None else limit
+        for rows in batches(*X.shape):
+            if len(self.seen) > limit:
+                break
+            batch = X[rows].astype(np.float64) + 0.0  # so that -0.0 equals 0.0
+            complete = np.isfinite(batch).all(axis=1)
+            if weights is not None:
+                complete &= weights[rows] > 0
+            for row in batch[complete]:
+                if len(self.seen) > limit:
+                    break
+                self.seen.add(blake2b(row.tobytes(), digest_size=8).digest())
+        return len(self.seen) > limit
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is kept of rows that are gone: enough to learn from them and from more."""
+
+    sums: Patterns
+    different: Distinct
+    eps: float
+
+    @classmethod
+    def nothing(cls, n_features: int) -> "Seen":
+        """No rows."""
+        return cls({}, Distinct(n_features), 0.0)
+
+    def n_pairs(self, blocks: Blocks) -> int:
+        """Number of complete rows."""
+        total = self.sums.get((True,) * len(blocks))
+        return 0 if total is None else total.n_rows
+
+    def more_than(self, limit: int) -> bool:
+        """Whether there were more than so many different pairs."""
+        return len(self.different.seen) > limit
+
+    def with_rows(self, X, weights, blocks: Blocks, kind: str) -> "Seen":
+        """Some more rows."""
+        different = Distinct(X.shape[1])
+        different.add(X, weights)
+        return self.merged(Seen(sum_up(X, weights, blocks, kind), different, rounding_of(X.dtype)))
+
+    def merged(self, other: "Seen") -> "Seen":
+        """All that either has seen."""
+        sums = dict(self.sums)
+        for pattern, part in other.sums.items():
+            total = merge(sums.get(pattern), part)
+            assert total is not None
+            sums[pattern] = total
+        different = Distinct(self.different.most - 2)
+        different.seen = self.different.seen | other.different.seen
+        return Seen(sums, different, max(self.eps, other.eps))

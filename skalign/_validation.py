@@ -25,13 +25,18 @@ def keep_state_on_error(fit):
     return safe_fit
 
 
-def validate_stack(estimator, X, *, reset=False, **options):
+def rounding_of(dtype) -> float:
+    """Relative rounding error of numbers of a type; integers are exact in float64."""
+    return float(np.finfo(np.float32 if dtype == np.float32 else np.float64).eps)
+
+
+def validate_stack(estimator, X, *, reset=False, dtype=FLOATS, **options):
     """Validate stacked blocks; NaN and infinity are left to :func:`_blocks.presence`."""
     return validate_data(
         estimator,
         X,
         reset=reset,
-        dtype=FLOATS,
+        dtype=dtype,
         ensure_all_finite=False,
         ensure_min_samples=2 if reset else 1,
         ensure_min_features=2 if reset else 1,

@@ -6,7 +6,7 @@ decide what counts as zero. Directions in which a block does not vary satisfy
 coordinates, so such directions cannot come back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,12 @@ class Pairs:
     cross: dict[tuple[int, int], np.ndarray]  # covariance of q_m and q_l, m < l
     accurate: bool  # false where a covariance is too coarse and a root is wanted
 
+    @property
+    def nearly_one(self) -> bool:
+        """Whether a correlation is so near to one that it may be one."""
+        largest = [np.linalg.norm(c, 2) for c in self.cross.values() if c.size]
+        return bool(max(largest, default=0.0) >= 1 - NEARLY_ONE)
+
 
 def signal_scale(deviation, mean, eps):
     """Standard deviations of columns, zero for constant ones: what is left there is rounding."""
@@ -94,8 +100,10 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
             elif moments.scatter is not None:
                 block = moments.scatter[np.ix_(columns[m], columns[k])] / moments.weight
                 cross[m, k] = a.coef(np.eye(a.rank)).T @ block @ b.coef(np.eye(b.rank))
-    accurate = moments.root is not None or _covariance_suffices(ranges, cross)
-    return Pairs(moments, list(columns), ranges, cross, accurate)
+    pairs = Pairs(moments, list(columns), ranges, cross, accurate=True)
+    if moments.root is None and not (_covariance_suffices(ranges) and not pairs.nearly_one):
+        return replace(pairs, accurate=False)
+    return pairs
 
 
 def block_range(moments: Moments, columns, tol: float | None, eps: float) -> BlockRange:
@@ -110,7 +118,7 @@ def block_range(moments: Moments, columns, tol: float | None, eps: float) -> Blo
     cap = np.sqrt(eps)
     if moments.root is not None:
         root = moments.root[:, columns[used]] / (scale[used] * np.sqrt(moments.weight))
-        left, spread, right = np.linalg.svd(root, full_matrices=False)
+        left, spread, right = _thin_svd(root)
         floor = min(4 * rounding * len(columns), COARSEST)
     else:
         assert moments.scatter is not None
@@ -129,11 +137,30 @@ def block_range(moments: Moments, columns, tol: float | None, eps: float) -> Blo
     )  # fmt: skip
 
 
-def _covariance_suffices(ranges, cross):
+def _covariance_suffices(ranges):
     if min(block.rank for block in ranges) == 0:
         return True
     for block in ranges:
         deficient = block.rank < np.sum(block.scale > 0)
         if deficient or block.spread[0] > COVARIANCE_CONDITION * block.spread[-1]:
             return False
-    return max(np.linalg.norm(c, 2) for c in cross.values()) < 1 - NEARLY_ONE
+    return True
+
+
+def _thin_svd(X):
+    """Singular value decomposition; of wide matrices by way of their small Gram matrix.
+
+    The Gram matrix loses the square of the condition number; where that is large its vectors only
+    start one step of Rayleigh and Ritz.
+    """
+    if 2 * len(X) > X.shape[1]:
+        return np.linalg.svd(X, full_matrices=False)
+    values, left = np.linalg.eigh(X @ X.T)
+    kept = values > 100 * len(X) * np.finfo(float).eps * values[-1]
+    values, left = values[kept][::-1], left[:, kept][:, ::-1]
+    right = X.T @ (left / np.sqrt(values))
+    if values[0] > COVARIANCE_CONDITION**2 * values[-1]:
+        right = np.linalg.qr(right)[0]
+        left, spread, turn = np.linalg.svd(X @ right, full_matrices=False)
+        return left, spread, turn @ right.T
+    return left, np.sqrt(values), right.T
