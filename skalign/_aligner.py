@@ -313,7 +313,14 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         wanted = 1 if wanted in ("auto", None) else wanted
         if seen is not None and seen.n_pairs(self._blocks) > wanted:
             names = getattr(self, "feature_names_in_", None)
-            self._solve(seen.sums, self._blocks, seen.eps, seen.more_than, names)
+            self._solve(
+                seen.sums,
+                self._whitened(seen.sums, self._blocks, seen.eps),
+                self._blocks,
+                seen.eps,
+                seen.more_than,
+                names,
+            )
         return self
 
     def transform(self, X):
@@ -425,16 +432,13 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """Learn from an array whose blocks are known."""
         eps = rounding_of(X.dtype)
 
-        def whitened(sums):
-            return _pairs.whiten(sums, blocks, center=self.center, tol=self.tol, eps=eps)
-
-        sums = _pairs.gather(
+        sums, pairs = _pairs.gather(
             X,
             weights,
             blocks,
             kind=self._moments_kind(X.shape),
             refine=self.solver == "auto",
-            whitened=whitened,
+            whitened=lambda sums: self._whitened(sums, blocks, eps),
             verbose=self.verbose,
         )
 
@@ -443,15 +447,17 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         def more_than(limit):
             return different.add(X, weights, limit)
 
-        self._solve(sums, blocks, eps, more_than, feature_names)
+        self._solve(sums, pairs, blocks, eps, more_than, feature_names)
         self._seen = None
         if len(X) > X.shape[1]:  # what is kept must not hold the rows themselves
             different.add(X, weights)
             self._seen = _pairs.Seen(sums, different, eps)
 
-    def _solve(self, sums, blocks, eps, more_than, feature_names):
-        """Learn the maps from moments."""
-        pairs = _pairs.whiten(sums, blocks, center=self.center, tol=self.tol, eps=eps)
+    def _whitened(self, sums, blocks, eps):
+        return _pairs.whiten(sums, blocks, center=self.center, tol=self.tol, eps=eps)
+
+    def _solve(self, sums, pairs, blocks, eps, more_than, feature_names):
+        """Learn the maps from moments, and the white pairs they give."""
         _pairs.check_ranks(pairs, blocks.names, self.n_components)
         model = _pairs.fit_model(pairs, more_than, self.shrinkage)
         pvalues = _model.dimension_pvalues(

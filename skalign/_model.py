@@ -59,6 +59,9 @@ def exact_directions(pairs: Pairs) -> list[np.ndarray]:
     list of ndarray of shape (r_m, e), with orthonormal columns
     """
 
+    if not pairs.nearly_one:
+        return [np.zeros((r.rank, 0)) for r in pairs.ranges]
+
     def spread(m, q):
         return q * pairs.ranges[m].spread[:, None]
 

@@ -19,8 +19,10 @@ from ._white import Pairs, whiten_pairs
 Patterns = dict[tuple[bool, ...], Moments]
 
 
-def gather(X, weights, blocks: Blocks, *, kind, refine, whitened, verbose=False) -> Patterns:
-    """Moments of ``X`` that are accurate enough to whiten the pairs by.
+def gather(
+    X, weights, blocks: Blocks, *, kind, refine, whitened, verbose=False
+) -> tuple[Patterns, Pairs]:
+    """Moments of ``X`` that are accurate enough, and the white pairs they give.
 
     Parameters
     ----------
@@ -40,17 +42,19 @@ def gather(X, weights, blocks: Blocks, *, kind, refine, whitened, verbose=False)
         return Progress(what, len(X)) if verbose else None
 
     sums = sum_up(X, weights, blocks, kind, progress("moments"))
-    if kind == "qr" or not refine:
-        return sums
     pairs = whitened(sums)
-    if pairs.accurate:
-        return sums
+    if pairs.accurate or not refine:
+        return sums, pairs
     everyone = (True,) * len(blocks)
     if not pairs.nearly_one:
         root = refined(X, weights, blocks, sums[everyone], progress("refinement"))
-        if root is not None and not whitened({everyone: root}).nearly_one:
-            return {**sums, everyone: root}
-    return sum_up(X, weights, blocks, "qr", progress("triangular root"))
+        if root is not None:
+            sums = {**sums, everyone: root}
+            pairs = whitened(sums)
+            if not pairs.nearly_one:
+                return sums, pairs
+    sums = sum_up(X, weights, blocks, "qr", progress("triangular root"))
+    return sums, whitened(sums)
 
 
 def whiten(sums: Patterns, blocks: Blocks, *, center, tol, eps) -> Pairs:

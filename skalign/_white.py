@@ -6,7 +6,7 @@ decide what counts as zero. Directions in which a block does not vary satisfy
 coordinates, so such directions cannot come back.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -58,12 +58,7 @@ class Pairs:
     ranges: list[BlockRange]
     cross: dict[tuple[int, int], np.ndarray]  # covariance of q_m and q_l, m < l
     accurate: bool  # false where a covariance is too coarse and a root is wanted
-
-    @property
-    def nearly_one(self) -> bool:
-        """Whether a correlation is so near to one that it may be one."""
-        largest = [np.linalg.norm(c, 2) for c in self.cross.values() if c.size]
-        return bool(max(largest, default=0.0) >= 1 - NEARLY_ONE)
+    nearly_one: bool  # whether a correlation is so near to one that it may be one
 
 
 def signal_scale(deviation, mean, eps):
@@ -100,10 +95,10 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
             elif moments.scatter is not None:
                 block = moments.scatter[np.ix_(columns[m], columns[k])] / moments.weight
                 cross[m, k] = a.coef(np.eye(a.rank)).T @ block @ b.coef(np.eye(b.rank))
-    pairs = Pairs(moments, list(columns), ranges, cross, accurate=True)
-    if moments.root is None and not (_covariance_suffices(ranges) and not pairs.nearly_one):
-        return replace(pairs, accurate=False)
-    return pairs
+    largest = max((np.linalg.norm(c, 2) for c in cross.values() if c.size), default=0.0)
+    nearly_one = bool(largest >= 1 - NEARLY_ONE)
+    accurate = moments.root is not None or (_covariance_suffices(ranges) and not nearly_one)
+    return Pairs(moments, list(columns), ranges, cross, accurate, nearly_one)
 
 
 def block_range(moments: Moments, columns, tol: float | None, eps: float) -> BlockRange:
