@@ -34,6 +34,8 @@ from ._white import Pairs
 
 # Singular values of the stacked blocks below this, times the largest, span their null space.
 EXACT = 1e-12
+# Latents whose covariance is so near to the identity are white.
+UNIT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,10 @@ def _latent_covariance(model, loads):
 
 def _decoder(block, model, m, y):
     """Regression of x on its latents ``y.T @ y_m``: ``Cov(x, z) Cov(z)^+``."""
-    return block.values(model.values(m, y @ np.linalg.pinv(y.T @ y, hermitian=True)))
+    gram = y.T @ y
+    if np.abs(gram - np.eye(len(gram))).max() > UNIT:  # as white latents are
+        y = y @ np.linalg.pinv(gram, hermitian=True)
+    return block.values(model.values(m, y))
 
 
 def _loadings(pairs, model, loads):

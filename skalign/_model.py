@@ -58,7 +58,6 @@ def exact_directions(pairs: Pairs) -> list[np.ndarray]:
     -------
     list of ndarray of shape (r_m, e), with orthonormal columns
     """
-
     if not pairs.nearly_one:
         return [np.zeros((r.rank, 0)) for r in pairs.ranges]
 
@@ -159,7 +158,10 @@ def dimension_pvalues(pairs: Pairs, model: Model, dof: float, rng) -> np.ndarray
         (m, l): _rest_cross(c, model.rest[m], model.rest[l])[: sizes[m], : sizes[l]]
         for (m, l), c in pairs.cross.items()
     }
-    pvalues = np.concatenate([np.zeros(e), shared_pvalues(cross, dof, rng)])
+    known = None
+    if e == 0 and all(c.shape == cross[key].shape for key, c in pairs.cross.items()):
+        known = pairs.correlations[0]
+    pvalues = np.concatenate([np.zeros(e), shared_pvalues(cross, dof, rng, known)])
     return np.pad(pvalues, (0, max_components(pairs) - len(pvalues)), constant_values=1.0)
 
 

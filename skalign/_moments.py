@@ -134,10 +134,11 @@ class Accumulator:
         """Moments of all rows so far; None where there is no row."""
         if self.kind == "qr" or self._shift is None:
             return self._roots
-        lower = np.tril(self._products)
         offset = self._sums / self._weight
         with np.errstate(invalid="ignore", over="ignore"):
-            scatter = lower + np.tril(lower, -1).T - self._weight * np.outer(offset, offset)
+            scatter = self._products + self._products.T  # of which one is a lower triangle
+            scatter[np.diag_indices(len(offset))] /= 2
+            scatter -= self._weight * np.outer(offset, offset)
         return Moments(self._weight, self._n_rows, self._shift + offset, scatter=scatter)
 
 

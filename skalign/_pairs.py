@@ -1,7 +1,6 @@
 """Rows of stacked blocks: moments by what each row has, and the model of the pairs."""
 
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 
@@ -175,23 +174,32 @@ class Distinct:
 
     def __init__(self, n_features: int):
         self.most = n_features + 2
-        self.seen: set[bytes] = set()
+        self.seen = np.zeros(0, dtype=np.uint64)
 
     def add(self, X, weights, limit: int | None = None) -> bool:
         """Look at rows until there are more than ``limit`` different ones; whether there are."""
         limit = self.most if limit is None else limit
-        for rows in batches(*X.shape):
+        step = 2 * self.most + 60  # enough, where hardly a row is repeated
+        for start in range(0, len(X), step):
             if len(self.seen) > limit:
                 break
+            rows = slice(start, start + step)
             batch = X[rows].astype(np.float64) + 0.0  # so that -0.0 equals 0.0
             complete = np.isfinite(batch).all(axis=1)
             if weights is not None:
                 complete &= weights[rows] > 0
-            for row in batch[complete]:
-                if len(self.seen) > limit:
-                    break
-                self.seen.add(blake2b(row.tobytes(), digest_size=8).digest())
+            self.seen = np.union1d(self.seen, _hashes(batch[complete]))[: self.most + 1]
         return len(self.seen) > limit
+
+
+def _hashes(X):
+    """One number a row, of its bits: equal rows have equal ones, whatever stands around them."""
+    bits = np.ascontiguousarray(X).view(np.uint64)
+    factors = np.random.default_rng(0).integers(2**63, size=X.shape[1], dtype=np.uint64) * 2 + 1
+    for shift in (29, 32):  # so that all bits of a number matter to the high ones of the sum
+        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(31)
+    return (bits * factors).sum(axis=1, dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -230,5 +238,6 @@ class Seen:
             assert total is not None
             sums[pattern] = total
         different = Distinct(self.different.most - 2)
-        different.seen = self.different.seen | other.different.seen
+        both = np.union1d(self.different.seen, other.different.seen)
+        different.seen = both[: different.most + 1]  # more than may be asked for is enough
         return Seen(sums, different, max(self.eps, other.eps))

@@ -8,8 +8,7 @@ dimensions and the degrees of freedom: no resampling, nothing that depends on ro
 """
 
 import numpy as np
-from scipy.special import gammaincc
-from scipy.stats import beta
+from scipy.special import betaincc, gammaincc
 
 # Tracy-Widom law of order 1 as a shifted gamma law (Chiani 2014, J. Multivariate Anal. 129, 69).
 TW_SHAPE, TW_SCALE, TW_SHIFT = 46.446, 0.186054, 9.84801
@@ -22,30 +21,36 @@ def tracy_widom_sf(x):
     return gammaincc(TW_SHAPE, np.maximum((np.asarray(x) + TW_SHIFT) / TW_SCALE, 0.0))
 
 
-def roy_pvalue(squared_correlation, p: int, q: int, dof: float) -> float:
+def roy_pvalue(squared_correlation, p, q, dof):
     """P-value of the largest squared canonical correlation of two independent blocks.
 
     Parameters
     ----------
-    squared_correlation : float
-    p, q : int
+    squared_correlation : float or ndarray
+    p, q : int or ndarray
         Dimensions of the two blocks.
-    dof : float
+    dof : float or ndarray
         Degrees of freedom of the pairs: their number, less one if the mean was taken out.
+
+    Returns
+    -------
+    float or ndarray
     """
-    if dof < p + q + 1:  # the largest correlation is one whatever the data
-        return 1.0
-    small, large, total = min(p, q), max(p, q), dof - 1.0
-    if small == 1:  # the squared multiple correlation: its law is exact
-        return float(beta.sf(squared_correlation, large / 2, (dof - large) / 2))
+    squared = np.clip(squared_correlation, 0.0, 1.0)
+    small, large, total = np.minimum(p, q), np.maximum(p, q), np.asarray(dof) - 1.0
+    enough = np.asarray(dof) >= small + large + 1  # if not, it is one whatever the data
+    total = np.where(enough, total, small + large)  # anything that has angles
     gamma = 2 * np.arcsin(np.sqrt((small - 0.5) / total))
     phi = 2 * np.arcsin(np.sqrt((large - 0.5) / total))
     center = 2 * np.log(np.tan((phi + gamma) / 2))
     width = np.cbrt(16 / (total**2 * np.sin(phi + gamma) ** 2 * np.sin(phi) * np.sin(gamma)))
-    return float(tracy_widom_sf((_logit(squared_correlation) - center) / width))
+    approximate = tracy_widom_sf((_logit(squared) - center) / width)
+    # the squared multiple correlation: its law is exact
+    exact = betaincc(large / 2, (total + 1 - large) / 2, squared)
+    return np.where(enough, np.where(small == 1, exact, approximate), 1.0)[()]
 
 
-def shared_pvalues(cross: dict, dof: float, rng) -> np.ndarray:
+def shared_pvalues(cross: dict, dof: float, rng, known=None) -> np.ndarray:
     """P-values of "the modalities share no more than j dimensions", j = 0, 1, ...
 
     Parameters
@@ -57,6 +62,8 @@ def shared_pvalues(cross: dict, dof: float, rng) -> np.ndarray:
     rng : RandomState
         For the null law of three or more modalities, which has no closed form. It is drawn from
         the dimensions alone, so it cannot depend on the order of the rows.
+    known : ndarray, optional
+        Canonical correlations of two modalities, where they are known already.
 
     Returns
     -------
@@ -66,10 +73,12 @@ def shared_pvalues(cross: dict, dof: float, rng) -> np.ndarray:
     if min(sizes) == 0:
         return np.zeros(0)
     if len(sizes) == 2:
-        squared = np.linalg.svd(cross[0, 1], compute_uv=False) ** 2
+        if known is None:
+            known = np.linalg.svd(cross[0, 1], compute_uv=False)
+        squared = known**2
         p, q = sizes
-        raw = [roy_pvalue(r2, p - j, q - j, dof - j) for j, r2 in enumerate(squared)]
-        return np.maximum.accumulate(raw)
+        j = np.arange(len(squared))
+        return np.maximum.accumulate(roy_pvalue(squared, p - j, q - j, dof - j))
     if dof < sum(sizes) + 1:
         return np.ones(min(sizes))
     roots = np.linalg.eigvalsh(white_gram(cross))[::-1][: min(sizes)]

@@ -6,7 +6,7 @@ decide what counts as zero. Directions in which a block does not vary satisfy
 coordinates, so such directions cannot come back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,7 +58,12 @@ class Pairs:
     ranges: list[BlockRange]
     cross: dict[tuple[int, int], np.ndarray]  # covariance of q_m and q_l, m < l
     accurate: bool  # false where a covariance is too coarse and a root is wanted
-    nearly_one: bool  # whether a correlation is so near to one that it may be one
+    correlations: list[np.ndarray]  # singular values of each cross-covariance, descending
+
+    @property
+    def nearly_one(self) -> bool:
+        """Whether a correlation is so near to one that it may be one."""
+        return any(values[:1].sum() >= 1 - NEARLY_ONE for values in self.correlations)
 
 
 def signal_scale(deviation, mean, eps):
@@ -95,10 +100,10 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
             elif moments.scatter is not None:
                 block = moments.scatter[np.ix_(columns[m], columns[k])] / moments.weight
                 cross[m, k] = a.coef(np.eye(a.rank)).T @ block @ b.coef(np.eye(b.rank))
-    largest = max((np.linalg.norm(c, 2) for c in cross.values() if c.size), default=0.0)
-    nearly_one = bool(largest >= 1 - NEARLY_ONE)
-    accurate = moments.root is not None or (_covariance_suffices(ranges) and not nearly_one)
-    return Pairs(moments, list(columns), ranges, cross, accurate, nearly_one)
+    pairs = Pairs(moments, list(columns), ranges, cross, True, [*map(_values, cross.values())])
+    if moments.root is None and (pairs.nearly_one or not _covariance_suffices(ranges)):
+        return replace(pairs, accurate=False)
+    return pairs
 
 
 def block_range(moments: Moments, columns, tol: float | None, eps: float) -> BlockRange:
@@ -130,6 +135,12 @@ def block_range(moments: Moments, columns, tol: float | None, eps: float) -> Blo
         scale, basis, spread, None if left is None else left[:, :rank],
         min(rounding * spread[0] / spread[-1], cap),
     )  # fmt: skip
+
+
+def _values(cross):
+    """Singular values, descending; those of a Gram matrix are near enough to test them."""
+    cross = cross if cross.shape[0] <= cross.shape[1] else cross.T
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(cross @ cross.T)[::-1], 0.0))
 
 
 def _covariance_suffices(ranges):
