@@ -11,6 +11,9 @@ from sklearn.mixture import GaussianMixture
 from . import _student
 from ._encoder import ModalityEncoder
 from ._mixture import ComponentLaw, GaussianLaw, PriorLaw, component_classes, fit_law
+from ._repeats import merge_repeats
+from ._stacking import rows_of
+from ._tied import row_blocks
 from ._white import reciprocal, signal_scale
 
 # Folds of the pairs in which anchors are tried.
@@ -51,28 +54,26 @@ def learn(source, target, posterior, weights, span, feature_names, anchors, alon
     alone : tuple of ndarray of shape (n, d) and ndarray of shape (n,)
         Rows of the target that lack the source, and their weights.
     """
-    rows, weights, inverse = _student.merge_repeats(np.hstack([source, target]), weights)
+    rows, total, inverse = merge_repeats((source, target), weights)
     if len(rows) < 2:
         raise ValueError("X has one pair of source and target: two different ones are needed.")
-    X = target[rows].astype(np.float64, copy=False)
-    kept, extra, _ = _student.merge_repeats(*alone)
-    others = alone[0][kept].astype(np.float64, copy=False)
-    total = weights.sum() + extra.sum()
-    mean = (weights @ X + extra @ others) / total
-    squares = weights @ (X - mean) ** 2 + extra @ (others - mean) ** 2
-    deviation = np.sqrt(squares / total)
+    mean, deviation = _mean_and_deviation([(target, weights), alone])
     scale = signal_scale(deviation, mean, np.finfo(target.dtype).eps)
     unit = reciprocal(scale)
     turn = None if span is None else _orthonormal_rows(span * scale)
     known = np.flatnonzero(posterior.sum(axis=0) > 0)  # the source may lack a class
 
-    def place(points):
-        points = (points - mean) * unit
-        return points if turn is None else points @ turn.T
+    def place(points, rows):
+        out = np.empty((len(rows), len(unit) if turn is None else len(turn)))
+        for s in row_blocks(len(rows), len(unit)):
+            block = (points[rows[s]] - mean) * unit
+            out[s] = block if turn is None else block @ turn.T
+        return out
 
-    others = place(others)
-    found = _find_anchors(anchors, inverse, weights, known, place)
-    student = _student.learn(place(X), posterior[rows][:, known], weights, found, (others, extra))
+    kept, extra, _ = merge_repeats(alone[:1], alone[1])
+    others = place(alone[0], kept), extra
+    found = _find_anchors(anchors, inverse, total, known, place)
+    student = _student.learn(place(target, rows), posterior[rows][:, known], total, found, others)
     resp = np.zeros((len(rows), posterior.shape[1]))
     resp[:, known] = student.resp
     axes = student.axes.axes.T if turn is None else student.axes.axes.T @ turn
@@ -81,12 +82,20 @@ def learn(source, target, posterior, weights, span, feature_names, anchors, alon
         encoder,
         student.law.widened(known, posterior.shape[1]),
         rows,
-        weights,
+        total,
         resp,
         student.sharpness,
         student.agreement,
         student.pvalue,
     )
+
+
+def _mean_and_deviation(parts):
+    """Mean and standard deviation of weighted rows (X, weights), all parts together."""
+    parts = [(X[s], w[s]) for X, w in parts for s in row_blocks(*X.shape)]
+    total = sum(w.sum() for _, w in parts)
+    mean = sum(w @ X.astype(np.float64, copy=False) for X, w in parts) / total
+    return mean, np.sqrt(sum(w @ (X - mean) ** 2 for X, w in parts) / total)
 
 
 def _find_anchors(anchors, inverse, weights, known, place):
@@ -99,7 +108,7 @@ def _find_anchors(anchors, inverse, weights, known, place):
     all_points = [anchors(nothing)[known]]
     all_points += [anchors(np.flatnonzero(fold[inverse] == f))[known] for f in range(N_FOLDS)]
     usable = np.flatnonzero(np.isfinite(all_points).all(axis=(0, 2)))
-    points, *without = (place(p[usable]) for p in all_points)
+    points, *without = (place(p, usable) for p in all_points)
     if len(usable) == 0:
         return None
     folds = [(np.flatnonzero(fold == f), held) for f, held in enumerate(without)]
@@ -153,8 +162,8 @@ def learn_laws(
         rows, others = np.flatnonzero(present[:, m]), alone[1][:, m]
         encoder = aligner.encoders_[m]
         learned[m] = learn(
-            blocks.take(X, source)[rows],
-            blocks.take(X, m)[rows],
+            rows_of(blocks.take(X, source), rows),
+            rows_of(blocks.take(X, m), rows),
             posterior[rows],
             weights[rows],
             None if aligner.n_components == "auto" else encoder.coef_,
@@ -165,7 +174,10 @@ def learn_laws(
     best, n_classes = learned[target], posterior.shape[1]
     pairs = np.flatnonzero(present[:, target])[best.rows]
     found = np.flatnonzero(best.resp.any(axis=0))
-    law = fit_law(aligner._mean(X[pairs], present[pairs]), best.resp[:, found], best.weights, True)
+    aligned = np.empty((len(pairs), aligner.n_components_))
+    for s in row_blocks(len(pairs), X.shape[1]):
+        aligned[s] = aligner._mean(X[pairs[s]], present[pairs[s]])
+    law = fit_law(aligned, best.resp[:, found], best.weights, True)
     return Laws(
         {m: (part.encoder, part.law) for m, part in learned.items()},
         {m: part.sharpness for m, part in learned.items()},

@@ -8,15 +8,16 @@ from numbers import Integral
 
 import numpy as np
 
+from ._array_api import OnDevice, host, not_finite, on_device
 from ._blocks import Blocks, Columns
 
 
-def presence(X: np.ndarray, blocks: Blocks, first_row: int = 0) -> np.ndarray:
+def presence(X: np.ndarray | OnDevice, blocks: Blocks, first_row: int = 0) -> np.ndarray:
     """Which modalities each row has.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or OnDevice of shape (n_samples, n_features)
     blocks : Blocks
     first_row : int, default=0
         Number of the first row, for the messages.
@@ -32,16 +33,14 @@ def presence(X: np.ndarray, blocks: Blocks, first_row: int = 0) -> np.ndarray:
     """
     present = np.ones((len(X), len(blocks)), dtype=bool)
     for m, name in enumerate(blocks.names):
-        block = blocks.take(X, m)
-        infinite = np.isinf(block).any(axis=1)
+        infinite, some, all_ = not_finite(blocks.take(X, m))
         if infinite.any():
             raise ValueError(
                 f"Input X contains infinity: modality {name!r}, row "
                 f"{first_row + np.flatnonzero(infinite)[0]}. Remove or clip such values."
             )
-        missing = np.isnan(block)
-        present[:, m] = ~missing.all(axis=1)
-        partly = present[:, m] & missing.any(axis=1)
+        present[:, m] = ~all_
+        partly = some & ~all_
         if partly.any():
             raise ValueError(
                 f"Input X contains NaN in part of a block: modality {name!r}, row "
@@ -59,8 +58,18 @@ def select(X, columns: Columns, rows=None):
     if hasattr(X, "select") and hasattr(X, "columns"):  # polars
         X = X[:, columns if isinstance(columns, slice) else columns.tolist()]
         return X if rows is None else X[rows.tolist()]
+    X = on_device(X)
+    if isinstance(X, OnDevice):  # less of it moves
+        return host(X[slice(None) if rows is None else rows, columns])
     X = np.asarray(X)[:, columns]
     return X if rows is None else X[rows]
+
+
+def rows_of(X: np.ndarray, rows) -> np.ndarray:
+    """Rows of ascending numbers, without a copy where none is left out in between."""
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        return X[rows[0] : rows[-1] + 1]
+    return X[rows]
 
 
 def stack_modalities(*blocks, widths=None) -> np.ndarray:

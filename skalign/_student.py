@@ -22,16 +22,22 @@ their leave-one-out discriminants closest to :math:`r`; that calibrates them, to
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 
 from ._chance import beyond_chance
-from ._tied import Principal, TiedPoints, affordable_rows, principal_axes
+from ._lift import gaussian_kernel, lifted_law
+from ._pooling import pool_weights, sharpness
+from ._tied import (
+    CHOICE_ROWS,
+    Principal,
+    TiedPoints,
+    affordable_rows,
+    principal_axes,
+    row_blocks,
+    spread_rows,
+)
 
 TEMPERS = (0.0, 0.3)
-# Width of the kernel: exp(-BANDWIDTH |a - b|^2 / total variance).
-BANDWIDTH = 0.3
-LANDMARKS = 1000
 # Pairs that an anchor of a class is worth; anchors are left out where all of them together weigh
 # less than this share of the pairs.
 ANCHOR_WEIGHTS = (5.0, 20.0)
@@ -41,12 +47,11 @@ ANCHOR_SHARE = 0.1
 ALONE_WEIGHT = 3.0
 ALONE_ROWS = 2000
 ALONE_SHARE = 10
-# Numbers in the largest kernel matrix that is held.
-KERNEL_SIZE = 10**7
-MOST_SHARP = 20.0
 MAX_ITER = 20
 TOLERANCE = 1e-3
 TINY = 1e-12
+# Rows that are classified at a time, or more.
+LEAST_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,13 @@ class StudentLaw:
 
     def class_proba(self, Z) -> np.ndarray:
         """Class probabilities, shape (n, C)."""
-        kernel = gaussian_kernel(Z, self.landmarks, self.gamma)
-        return softmax(Z @ self.linear + kernel @ self.lifted + self.intercept, axis=1)
+        out = np.empty((len(Z), len(self.intercept)))
+        for s in row_blocks(len(Z), max(len(self.landmarks), Z.shape[1]), LEAST_ROWS):
+            scores = _affine(Z[s], self.linear, self.intercept)
+            if len(self.landmarks):
+                scores += gaussian_kernel(Z[s], self.landmarks, self.gamma) @ self.lifted
+            out[s] = softmax(scores, axis=1)
+        return out
 
 
 @dataclass(frozen=True)
@@ -84,18 +94,6 @@ class Student:
     sharpness: float  # power of the law beside the source's own word
     agreement: float  # with the source, leave-one-out: 0 is chance, 1 the most there can be
     pvalue: float  # of that agreement, were the pairs shuffled
-
-
-def merge_repeats(rows, weights):
-    """Different rows, in an order of their own, the weight of each, and which one a row is.
-
-    Row order and the coding of repeated rows end here: a pair that is there twice is left out
-    twice.
-    """
-    rows = rows + 0.0  # so that -0.0 equals 0.0
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    inverse = inverse.ravel()
-    return first, np.bincount(inverse, weights, minlength=len(first)), inverse
 
 
 @dataclass(frozen=True)
@@ -146,13 +144,13 @@ def learn(X, posterior, weights, anchors=None, alone=None) -> Student:
     chosen = plain = best_temper(X, posterior, weights, rows)
     if anchors is not None and anchors.folds:
         chosen = with_anchors(plain, anchors, X, posterior, weights, rows)
-    law, pooled = pooled_law(chosen, X, weights, rows)
+    law, pooled = pooled_law(chosen, weights, rows)
     if alone is not None and len(alone[0]):
         others, light = some_of(alone[0], alone[1], weights)
         believed = np.vstack([posterior, law.class_proba(chosen.axes.scores(others))])
         X, light = np.vstack([X, others]), np.append(weights, light)
         chosen = best_temper(X, believed, light, rows)
-        law, pooled = pooled_law(chosen, X, light, rows)
+        law, pooled = pooled_law(chosen, light, rows)
     power = sharpness(pooled, posterior[rows], weights[rows])
     # neither anchors nor rows apart have evidence to give: what they know came from every pair
     evidence = beyond_chance(posterior[rows], np.argmax(plain.own, axis=1), weights[rows])
@@ -162,12 +160,12 @@ def learn(X, posterior, weights, anchors=None, alone=None) -> Student:
 def some_of(X, weights, paired_weights):
     """Rows that lack the source, no more than can be of use, and what each weighs."""
     most = max(ALONE_ROWS, ALONE_SHARE * len(paired_weights))
-    rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), most)).round().astype(int))
+    rows = spread_rows(len(X), most)
     share = ALONE_WEIGHT * paired_weights.sum() / weights.sum()
     return X[rows], weights[rows] * min(1.0, share) * (weights.sum() / weights[rows].sum())
 
 
-def pooled_law(chosen: Candidate, X, weights, rows) -> tuple[StudentLaw, np.ndarray]:
+def pooled_law(chosen: Candidate, weights, rows) -> tuple[StudentLaw, np.ndarray]:
     """Pool the law of scores with one of their lift.
 
     Returns
@@ -176,26 +174,29 @@ def pooled_law(chosen: Candidate, X, weights, rows) -> tuple[StudentLaw, np.ndar
     pooled : ndarray of shape (len(rows), C)
         Leave-one-out discriminants of the evaluated pairs.
     """
-    resp, Z = chosen.resp[: len(X)], chosen.axes.scores(X)
-    features, landmarks, gamma, basis = kernel_lift(Z, np.sum(chosen.axes.variance))
-    lift = principal_axes(features, weights, negligible=1e-6)
-    lifted = TiedPoints.of(lift.scores(features), lift.variance, weights)
-    curved_own = lifted.leave_one_out(resp, rows)
+    n = len(weights)
+    resp, Z = chosen.resp[:n], chosen.points.points[:n]  # anchors come last
+    lifted = lifted_law(Z, np.sum(chosen.axes.variance), resp, weights)
+    curved_own = lifted.leave_one_out(Z[rows], resp[rows], weights[rows])
     pool = pool_weights([chosen.own, curved_own], resp[rows], weights[rows])
 
     linear, shift = chosen.points.discriminant(chosen.resp)
-    intercept = pool[0] * shift
-    curved, shift = lifted.discriminant(resp)
-    curved = pool[1] * (lift.axes @ curved)
-    intercept = intercept + pool[1] * shift - lift.mean @ curved
-    law = StudentLaw(pool[0] * linear, landmarks, gamma, basis @ curved, intercept)
+    curved, curved_shift = lifted.discriminant()
+    heard = slice(None) if pool[1] else slice(0)  # a lift without weight costs nothing
+    law = StudentLaw(
+        pool[0] * linear,
+        lifted.landmarks[heard],
+        lifted.gamma,
+        pool[1] * curved[heard],
+        pool[0] * shift + pool[1] * curved_shift,
+    )
     return law, pool[0] * chosen.own + pool[1] * curved_own
 
 
 def best_temper(X, posterior, weights, rows) -> Candidate:
     """Tied laws whose leave-one-out decisions agree best with the source, over tempers."""
     axes = principal_axes(X, weights)
-    points = TiedPoints.of(axes.scores(X), axes.variance, weights)
+    points = TiedPoints(axes.scores(X), axes.variance, weights)
     best, most = None, -np.inf
     for temper in TEMPERS:
         resp = tempered_classes(points, posterior, temper)
@@ -221,7 +222,7 @@ def with_anchors(plain: Candidate, anchors: Anchors, X, posterior, weights, rows
         for weight, law in laws.items():
             features, believed, heavy = anchors.beside(*seen, weight, points)
             axes = principal_axes(features, heavy)
-            tied = TiedPoints.of(axes.scores(features), axes.variance, heavy)
+            tied = TiedPoints(axes.scores(features), axes.variance, heavy)
             coef, shift = tied.discriminant(tempered_classes(tied, believed, law.temper))
             scores[weight][held] = axes.scores(X[held]) @ coef + shift
     merits = {weight: _merits(found, posterior, weights) for weight, found in scores.items()}
@@ -241,80 +242,30 @@ def _merits(scores, posterior, weights):
 
 
 def tempered_classes(points: TiedPoints, posterior, temper):
-    """Fixed point of the EM that keeps the source's posterior as a factor."""
-    resp, given = posterior, np.log(posterior + TINY)
-    for _ in range(MAX_ITER if temper else 0):
-        coef, intercept = points.discriminant(resp)
-        update = softmax(given + temper * (points.points @ coef + intercept), axis=1)
+    """Fixed point of the EM that keeps the source's posterior as a factor.
+
+    Where points are many, some of them find it; the last step is everybody's.
+    """
+    if not temper:
+        return posterior
+    rows = spread_rows(len(posterior), CHOICE_ROWS)
+    some = points.some(rows)
+    resp, given = posterior[rows], np.log(posterior[rows] + TINY)
+    for _ in range(MAX_ITER):
+        law = some.discriminant(resp)
+        update = softmax(given + temper * _affine(some.points, *law), axis=1)
         change = np.max(np.abs(update - resp))
         resp = update
         if change < TOLERANCE:
             break
-    return resp
+    if len(rows) == len(posterior):
+        return resp
+    law = some.discriminant(resp)
+    return softmax(np.log(posterior + TINY) + temper * _affine(points.points, *law), axis=1)
 
 
-def kernel_lift(Z, total_variance):
-    """Lift points by a Gaussian kernel.
-
-    Returns
-    -------
-    features : ndarray of shape (n, q)
-        The lifted points.
-    landmarks : ndarray of shape (L, p)
-        Every point, or some of them, evenly spread over their order (Nyström).
-    gamma : float
-    basis : ndarray of shape (L, q)
-        ``kernel(Z, landmarks) @ basis`` lifts any point.
-    """
-    n = len(Z)
-    most = min(n, LANDMARKS, max(100, KERNEL_SIZE // n))
-    landmarks = Z[np.unique(np.linspace(0, n - 1, most).round().astype(int))]
-    gamma = BANDWIDTH / max(total_variance, np.sqrt(np.finfo(float).tiny))
-    values, vectors = np.linalg.eigh(gaussian_kernel(landmarks, landmarks, gamma))
-    kept = values > 1e-8 * values[-1]
-    basis = vectors[:, kept] / np.sqrt(values[kept])
-    return gaussian_kernel(Z, landmarks, gamma) @ basis, landmarks, gamma, basis
-
-
-def gaussian_kernel(A, B, gamma):
-    """``exp(-gamma |a - b|^2)``, shape (len(A), len(B))."""
-    squares = np.sum(A**2, axis=1)[:, None] + np.sum(B**2, axis=1) - 2 * A @ B.T
-    return np.exp(-gamma * np.maximum(squares, 0.0))
-
-
-def pool_weights(scores, resp, weights):
-    """Non-negative weights of discriminants that predict ``resp`` best, by cross-entropy."""
-    share = weights / weights.sum()
-    scores = [s - s.max(axis=1, keepdims=True) for s in scores]
-
-    def loss(pool):
-        log_proba = log_softmax(sum(w * s for w, s in zip(pool, scores, strict=True)), axis=1)
-        error = (np.exp(log_proba) - resp) * share[:, None]
-        gradient = np.array([np.sum(error * s) for s in scores])
-        return -np.sum(share[:, None] * resp * log_proba), gradient
-
-    start = np.full(len(scores), 0.3 / len(scores))
-    bounds = [(0, None)] * len(scores)
-    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-
-
-def sharpness(scores, posterior, weights) -> float:
-    r"""Power of a modality's law that goes with the source's posterior.
-
-    A law that is calibrated to the source carries the source's doubt. Beside the source itself
-    that doubt would count twice, so that the law is raised to the power :math:`\kappa` of maximum
-    likelihood of the modality given the source,
-
-    .. math:: \sum_i \log \frac{\sum_c p(c \mid x_{1i}) \, p(c \mid x_{2i})^\kappa}
-              {\sum_c p(c) \, p(c \mid x_{2i})^\kappa} .
-    """
-    share = weights / weights.sum()
-    prior = np.log(share @ posterior + TINY)
-    given = np.log(posterior + TINY)
-
-    def loss(power):
-        joint = logsumexp(power * scores + given, axis=1)
-        return -share @ (joint - logsumexp(power * scores + prior, axis=1))
-
-    powers = np.geomspace(1.0, MOST_SHARP, 40)
-    return float(powers[np.argmin([loss(power) for power in powers])])
+def _affine(points, coef, intercept):
+    """``points @ coef + intercept``, classes by points in memory: softmax likes long rows."""
+    out = coef.T @ points.T
+    out += intercept[:, None]
+    return out.T

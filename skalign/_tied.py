@@ -11,6 +11,8 @@ classes is
 :math:`G = M A^{-1} M^\top` and :math:`Q = (I - g \Pi G)^{-1}` the discriminant, the log density up
 to a constant per point, is :math:`x^\top A^{-1} M^\top Q - \tfrac12 \mathrm{diag}(G Q)`. Leaving a
 point out changes one mean and adds a rank-one term to :math:`A`: closed form as well.
+
+The law needs sums over points alone, which may come block by block.
 """
 
 from dataclasses import dataclass
@@ -21,9 +23,23 @@ import numpy as np
 RIDGE = 0.3
 # Principal scores whose variance is below this share of the largest are rounding.
 NEGLIGIBLE = 1e-10
-# A leave-one-out discriminant costs C**3 a point; at most so many multiplications are spent on it.
+# A leave-one-out discriminant costs C**3 a point; at most so many multiplications are spent on
+# it, and so many points tell two choices apart.
 WORK = 4e8
-BLOCK = 4_000_000
+CHOICE_ROWS = 10_000
+# Numbers of a temporary array: a cache holds them.
+BLOCK = 2**17
+
+
+def row_blocks(n: int, width: int, least: int = 1):
+    """Slices of rows, each of about ``BLOCK`` numbers, of ``least`` rows or more."""
+    step = max(least, BLOCK // max(width, 1))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def spread_rows(n: int, most: int) -> np.ndarray:
+    """At most so many of the rows, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 
 @dataclass(frozen=True)
@@ -36,20 +52,40 @@ class Principal:
 
     def scores(self, X):
         """Coordinates along the axes, shape (n, p)."""
-        return (X - self.mean) @ self.axes
+        out = np.empty((len(X), self.axes.shape[1]))
+        for s in row_blocks(*X.shape):
+            out[s] = (X[s] - self.mean) @ self.axes
+        return out
 
 
-def principal_axes(X, weights, negligible: float = NEGLIGIBLE) -> Principal:
+def principal_axes(X, weights) -> Principal:
     """Axes along which weighted points are uncorrelated; wide points never form ``d x d``."""
-    mean = weights @ X / weights.sum()
-    root = (X - mean) * np.sqrt(weights / weights.sum())[:, None]
+    share = weights / weights.sum()
+    mean = share @ X
     if X.shape[1] <= len(X):
-        variance, axes = np.linalg.eigh(root.T @ root)
-    else:
-        variance, left = np.linalg.eigh(root @ root.T)
-        kept = variance > negligible * max(variance[-1], 0)
-        variance, left = variance[kept], left[:, kept]
-        axes = root.T @ (left / np.sqrt(variance))
+        return axes_of(mean, _covariance(X, mean, share))
+    root = (X - mean) * np.sqrt(share)[:, None]
+    variance, left = np.linalg.eigh(root @ root.T)
+    kept = variance > NEGLIGIBLE * max(variance[-1], 0)
+    variance, left = variance[kept], left[:, kept]
+    return _in_order(mean, root.T @ (left / np.sqrt(variance)), variance, NEGLIGIBLE)
+
+
+def _covariance(X, mean, share):
+    out = np.zeros((X.shape[1], X.shape[1]))
+    for s in row_blocks(len(X), X.shape[1], least=X.shape[1]):  # fewer rows than sums do not pay
+        root = (X[s] - mean) * np.sqrt(share[s])[:, None]
+        out += root.T @ root
+    return out
+
+
+def axes_of(mean, covariance, negligible: float = NEGLIGIBLE) -> Principal:
+    """Principal axes of points of which mean and covariance are known."""
+    variance, axes = np.linalg.eigh(covariance)
+    return _in_order(mean, axes, variance, negligible)
+
+
+def _in_order(mean, axes, variance, negligible):
     kept = np.flatnonzero(variance > negligible * max(variance[-1:].sum(), 0))[::-1]
     axes = axes[:, kept]
     signs = np.where(np.sum(axes**3, axis=0) < 0, -1.0, 1.0)
@@ -58,66 +94,114 @@ def principal_axes(X, weights, negligible: float = NEGLIGIBLE) -> Principal:
 
 def affordable_rows(n: int, n_classes: int) -> np.ndarray:
     """Rows, evenly spread, for which a leave-one-out discriminant is worth its cost."""
-    most = max(1000, int(WORK / n_classes**3))
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+    return spread_rows(n, min(CHOICE_ROWS, max(1000, int(WORK / n_classes**3))))
+
+
+@dataclass(frozen=True)
+class TiedLaw:
+    """Laws of the classes."""
+
+    diagonal: np.ndarray  # (p,): A
+    keep: float  # g
+    total: float  # weight of all points
+    counts: np.ndarray  # (C,): weight of each class
+    means: np.ndarray  # (C, p)
+    gram: np.ndarray  # (C, C): G
+
+    @classmethod
+    def of(cls, variance, total, counts, sums, ridge: float = RIDGE) -> "TiedLaw":
+        """Law of points of known sums.
+
+        Parameters
+        ----------
+        variance : ndarray of shape (p,)
+            Of the principal scores.
+        total : float
+        counts : ndarray of shape (C,)
+            Weight of each class.
+        sums : ndarray of shape (C, p)
+            Weighted sums of the points of each class.
+        ridge : float
+        """
+        keep = 1.0 - ridge
+        diagonal = keep * variance + ridge * variance.mean()
+        counts = counts + np.finfo(float).eps * total
+        means = sums / counts[:, None]
+        return cls(diagonal, keep, total, counts, means, (means / diagonal) @ means.T)
+
+    def discriminant(self):
+        """Coefficients (p, C) and intercept (C,) of the discriminant."""
+        shares = self.counts / self.total
+        turn = np.linalg.inv(np.eye(len(shares)) - self.keep * shares[:, None] * self.gram)
+        return (self.means / self.diagonal).T @ turn, -0.5 * np.diagonal(self.gram @ turn)
+
+    def leave_one_out(self, points, weighted, weights):
+        """Discriminants (b, C) of some of the points, each under the law of all others.
+
+        Parameters
+        ----------
+        points : ndarray of shape (b, p)
+        weighted : ndarray of shape (b, C)
+            Their labels times their weights.
+        weights : ndarray of shape (b,)
+        """
+        own = points / self.diagonal
+        size = np.sum(own * points, axis=1)  # x' A^-1 x
+        project = own @ self.means.T
+        # a mean without its point is  a mu - q x
+        left = np.maximum(self.counts - weighted, 1e-3 * self.counts)
+        a, q = self.counts / left, weighted / left
+        share = self.keep * weights / self.total
+        lost = share / np.maximum(1 - share * size, 1e-6)  # Sherman-Morrison
+        out = np.empty(weighted.shape)
+        for s in row_blocks(len(out), out.shape[1] ** 2):
+            out[s] = self._without(a[s], q[s], size[s], project[s], lost[s], left[s])
+        return out
+
+    def _without(self, a, q, size, project, lost, left):
+        scaled = a * project
+        moved = scaled - q * size[:, None]  # M_left A^-1 x
+        half = scaled - 0.5 * q * size[:, None]
+        right = np.empty((*a.shape, a.shape[1] + 1))
+        grams = right[:, :, :-1]
+        np.multiply(a[:, :, None] * self.gram, a[:, None, :], out=grams)
+        grams -= half[:, :, None] * q[:, None, :]
+        grams -= q[:, :, None] * half[:, None, :]
+        grams += (lost[:, None] * moved)[:, :, None] * moved[:, None, :]
+        right[:, :, -1] = moved * (1 + lost * size)[:, None]
+        system = grams * (-self.keep / self.total * left)[:, None, :]
+        system += np.eye(len(self.gram))
+        solved = np.linalg.solve(system, right)
+        return solved[:, :, -1] - 0.5 * np.einsum("ijj->ij", solved[:, :, :-1])
 
 
 @dataclass(frozen=True)
 class TiedPoints:
-    """Points on which tied laws are learned, and what of it knows no labels."""
+    """Points on which tied laws are learned."""
 
     points: np.ndarray  # (n, p) principal scores
+    variance: np.ndarray  # (p,)
     weights: np.ndarray  # (n,)
-    diagonal: np.ndarray  # (p,): A
-    keep: float  # g
 
-    @classmethod
-    def of(cls, points, variance, weights, ridge: float = RIDGE) -> "TiedPoints":
-        """Points with the variance of each of their principal scores."""
-        keep = 1.0 - ridge
-        return cls(points, weights, keep * variance + ridge * variance.mean(), keep)
+    def some(self, rows) -> "TiedPoints":
+        """Some of the points."""
+        return TiedPoints(self.points[rows], self.variance, self.weights[rows])
 
-    def _statistics(self, resp):
+    def law(self, resp) -> TiedLaw:
+        """Laws of soft labels (n, C)."""
         weighted = resp * self.weights[:, None]
-        counts = weighted.sum(axis=0) + np.finfo(float).eps * self.weights.sum()
-        means = weighted.T @ self.points / counts[:, None]
-        return weighted, counts, means, (means / self.diagonal) @ means.T
+        sums = weighted.T @ self.points
+        return TiedLaw.of(self.variance, self.weights.sum(), weighted.sum(axis=0), sums)
 
     def discriminant(self, resp):
         """Coefficients (p, C) and intercept (C,) of the discriminant for labels ``resp``."""
-        _, counts, means, gram = self._statistics(resp)
-        shares = counts / self.weights.sum()
-        turn = np.linalg.inv(np.eye(len(counts)) - self.keep * shares[:, None] * gram)
-        return (means / self.diagonal).T @ turn, -0.5 * np.diagonal(gram @ turn)
+        return self.law(resp).discriminant()
 
     def leave_one_out(self, resp, rows):
         """Discriminants (len(rows), C) of some points, each under the law of all others."""
-        weighted, counts, means, gram = self._statistics(resp)
-        total, points = self.weights.sum(), self.points[rows]
-        own = points / self.diagonal
-        size = np.sum(own * points, axis=1)  # x' A^-1 x
-        project = own @ means.T
-        # a mean without its point is  a mu - q x
-        left = np.maximum(counts - weighted[rows], 1e-3 * counts)
-        a, q = counts / left, weighted[rows] / left
-        share = self.keep * self.weights[rows] / total
-        lost = share / np.maximum(1 - share * size, 1e-6)  # Sherman-Morrison
-        out = np.empty((len(rows), len(counts)))
-        step = max(1, BLOCK // len(counts) ** 2)
-        for start in range(0, len(rows), step):
-            s = slice(start, start + step)
-            out[s] = self._without(a[s], q[s], size[s], project[s], lost[s], left[s] / total, gram)
+        law, out = self.law(resp), np.empty((len(rows), resp.shape[1]))
+        for s in row_blocks(len(rows), self.points.shape[1]):
+            r = rows[s]
+            weights = self.weights[r]
+            out[s] = law.leave_one_out(self.points[r], resp[r] * weights[:, None], weights)
         return out
-
-    def _without(self, a, q, size, project, lost, shares, gram):
-        scaled = a * project
-        moved = scaled - q * size[:, None]  # M_left A^-1 x
-        grams = a[:, :, None] * gram * a[:, None, :]
-        grams -= scaled[:, :, None] * q[:, None, :] + q[:, :, None] * scaled[:, None, :]
-        grams += size[:, None, None] * q[:, :, None] * q[:, None, :]
-        grams += lost[:, None, None] * moved[:, :, None] * moved[:, None, :]
-        cross = moved * (1 + lost * size)[:, None]
-        system = np.eye(gram.shape[0]) - self.keep * shares[:, :, None] * grams
-        right = np.concatenate([np.swapaxes(grams, 1, 2), cross[:, :, None]], axis=2)
-        solved = np.linalg.solve(np.swapaxes(system, 1, 2), right)
-        return solved[:, :, -1] - 0.5 * np.einsum("ijj->ij", solved[:, :, :-1])

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from skalign import stack_modalities
 from skalign._blocks import resolve
-from skalign._stacking import presence, select
+from skalign._stacking import presence, rows_of, select
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -206,3 +206,12 @@ def test_select_keeps_types_and_labels_of_a_frame():
     pd.testing.assert_frame_equal(selected, frame.loc[["s"], ["a", "b"]])
     selected = select(pl.DataFrame({"a": [1], "b": ["x"]}), np.array([1, 0]))
     assert selected.schema == {"b": pl.String, "a": pl.Int64}
+
+
+@pytest.mark.parametrize("rows", [[], [0], [2, 3, 4], [0, 2, 3], list(range(6))])
+def test_rows_in_a_stretch_are_a_view(rows):
+    """The rows that are asked for, copied only where one between them is left out."""
+    X = np.arange(12.0).reshape(6, 2)
+    found = rows_of(X, np.array(rows, dtype=int))
+    np.testing.assert_array_equal(found, X[rows])
+    assert np.shares_memory(found, X) == (rows not in ([], [0, 2, 3]))

@@ -38,7 +38,7 @@ def points_of(X, weights):
     """Principal scores and the points on them."""
     axes = principal_axes(X, weights)
     Z = axes.scores(X)
-    return Z, TiedPoints.of(Z, axes.variance, weights)
+    return Z, TiedPoints(Z, axes.variance, weights)
 
 
 @few
