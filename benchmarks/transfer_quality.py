@@ -33,7 +33,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skalign import CrossModalTransferClassifier, NullSpaceAligner, _student, _tied
+from skalign import (
+    CrossModalTransferClassifier,
+    NullSpaceAligner,
+    _components,
+    _lift,
+    _student,
+    _tied,
+)
 
 # -- data: {view: array}, labels, subjects or None ------------------------------------------------
 
@@ -358,16 +365,17 @@ def linear_only():
     return changed(_student, "pool_weights", alone)
 
 
-changed, of = mock.patch.object, _tied.TiedPoints.of.__func__
+changed, of = mock.patch.object, _tied.TiedLaw.of.__func__
 VARIANTS = {
     "default": nullcontext,
+    "no anchors": lambda: changed(_components, "_find_anchors", mock.Mock(return_value=None)),
     "lambda 0": lambda: changed(_student, "TEMPERS", (0.0,)),
     "lambda .3": lambda: changed(_student, "TEMPERS", (0.3,)),
     "linear": linear_only,
     "ridge .1": lambda: changed(of, "__defaults__", (0.1,)),
     "ridge .5": lambda: changed(of, "__defaults__", (0.5,)),
-    "width .1": lambda: changed(_student, "BANDWIDTH", 0.1),
-    "width .5": lambda: changed(_student, "BANDWIDTH", 0.5),
+    "width .1": lambda: changed(_lift, "BANDWIDTH", 0.1),
+    "width .5": lambda: changed(_lift, "BANDWIDTH", 0.5),
 }
 
 
