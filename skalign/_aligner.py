@@ -16,7 +16,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from . import _alignment, _information, _missing, _model, _pairs
+from . import _alignment, _dask, _information, _missing, _model, _pairs
+from ._array_api import OnDevice, accepted, host, on_device, together
 from ._blocks import NamedList, resolve
 from ._encoder import ModalityEncoder
 from ._stacking import presence
@@ -184,7 +185,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Blocks of all modalities side by side; a missing block is NaN.
+            Blocks of all modalities side by side; a missing block is NaN. A Dask array or
+            dataframe is summed up chunk by chunk where it is; what maps such rows is lazy.
         y : object
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -216,6 +218,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _fit(self, X, sample_weight=None):
         # without a word where nothing is shared: the classifier has its own
         self._check_parameters()
+        if _dask.is_dask(X):
+            return _dask.fit(self, X, sample_weight)
         frame = X
         X = validate_stack(self, X, reset=True, dtype="numeric")
         weights = check_weights(sample_weight, X)
@@ -257,15 +261,18 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 "this aligner was fitted on no more rows than columns, of which it keeps no sums: "
                 "start with partial_fit, or fit on all rows at once."
             )
+        if _dask.is_dask(X):
+            return _dask.partial_fit(self, X, sample_weight, first)
         frame = X
         X = validate_data(
             self,
             X,
             reset=first,
-            dtype="numeric",
+            dtype=accepted(X, "numeric"),
             ensure_all_finite=False,
             ensure_min_features=2 if first else 1,
         )
+        X = on_device(X)
         weights = check_weights(sample_weight, X)
         if first:
             names = column_names(self, frame)
@@ -341,7 +348,11 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If a row has no modality at all, or a block that is partly NaN.
         """
         check_is_fitted(self)
+        if _dask.is_dask(X):
+            return _dask.lazily(self, "transform", X, self.n_components_)
         X = validate_stack(self, X)
+        if isinstance(X, OnDevice):
+            return self._transform_on_device(X)
         latents = self._encode(X)
         if np.isfinite(sum(latents)).all():
             return sum(latents) / len(latents)
@@ -361,7 +372,12 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             Best linear estimates, in the units of the features.
         """
         check_is_fitted(self)
-        Z = check_array(X, dtype=FLOATS, input_name="X")
+        if _dask.is_dask(X):
+            return _dask.lazily(self, "inverse_transform", X, self.n_features_in_)
+        Z = check_array(X, dtype=accepted(X, FLOATS), input_name="X")
+        if isinstance(on_device(Z), OnDevice):
+            blocks = [on_device(encoder.inverse_transform(Z)) for encoder in self.encoders_]
+            return together(blocks, list(map(self._blocks.indices, range(len(blocks)))), axis=1)
         out = np.empty((len(Z), self.n_features_in_), dtype=Z.dtype)
         for m, encoder in enumerate(self.encoders_):
             out[:, self._blocks.columns[m]] = encoder.inverse_transform(Z)
@@ -381,7 +397,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             A copy without NaN; blocks that are present are as they were.
         """
         check_is_fitted(self)
-        return self._fill(validate_stack(self, X, copy=True))
+        if _dask.is_dask(X):
+            return _dask.lazily(self, "impute", X, self.n_features_in_)
+        X = validate_stack(self, X, copy=True)
+        return self._fill_on_device(X) if isinstance(X, OnDevice) else self._fill(X)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean pointwise mutual information between the modalities of the pairs, in nats.
@@ -404,6 +423,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             Higher is better; below zero the fitted agreement misleads on these pairs.
         """
         check_is_fitted(self)
+        if _dask.is_dask(X):
+            return _dask.score(self, X, sample_weight)
         X = validate_stack(self, X)
         weights = check_weights(sample_weight, X)
         Z = np.hstack(self._encode(X)).astype(np.float64, copy=False)
@@ -522,7 +543,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _encode(self, X):
         """Latents of each modality; NaN where a row lacks it."""
         blocks = [self._blocks.take(X, m) for m in range(len(self.encoders_))]
-        return [e._encode(block) for e, block in zip(self.encoders_, blocks, strict=True)]
+        return [host(e._encode(block)) for e, block in zip(self.encoders_, blocks, strict=True)]
 
     def _fill(self, X):
         """Fill missing blocks in place."""
@@ -537,6 +558,46 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 filled = self.encoders_[m]._decode(z.astype(X.dtype, copy=False))
                 X[np.ix_(rows, self._blocks.indices(m))] = filled
         return X
+
+    def _transform_on_device(self, X):
+        """As `transform`, by one product; a missing block is put at its mean: latent 0."""
+        maps, mean = np.zeros((X.shape[1], self.n_components_)), np.zeros(X.shape[1])
+        for columns, encoder in zip(self._blocks.columns, self.encoders_, strict=True):
+            maps[columns], mean[columns] = encoder.coef_.T, encoder.mean_
+        latents = X.affine(maps / len(self.encoders_), mean)
+        if on_device(latents).finite():
+            return latents
+        present = self._presence(X)
+        return X.filled(mean).affine(maps, mean, share=1 / present.sum(axis=1))
+
+    def _fill_on_device(self, X):
+        """As `_fill`, of which nothing is in place."""
+        present, n_modalities = self._presence(X), len(self.encoders_)
+        parts, positions = [], []
+        for pattern in np.unique(present, axis=0):
+            rows = np.flatnonzero((present == pattern).all(axis=1))
+            part = X[rows]
+            given = [m for m in range(n_modalities) if pattern[m]]
+            if len(given) < n_modalities:
+                part = part.filled(self._expected_on_device(part, given))
+            parts.append(part)
+            positions.append(rows)
+        return together(parts, positions, axis=0)
+
+    def _expected_on_device(self, X, given):
+        """Best linear estimate of the blocks that rows lack; zero elsewhere."""
+        k, n_modalities = self.n_components_, len(self.encoders_)
+        maps, mean = np.zeros((X.shape[1], len(given) * k)), np.zeros(X.shape[1])
+        for g, m in enumerate(given):
+            maps[self._blocks.columns[m], g * k : (g + 1) * k] = self.encoders_[m].coef_.T
+        back = np.zeros((len(given) * k, X.shape[1]))
+        for m, columns in enumerate(self._blocks.columns):
+            mean[columns] = self.encoders_[m].mean_
+            if m not in given:
+                map_ = _information.expected_latents(self._latent_cov, given, m, n_modalities)
+                back[:, columns] = map_ @ self.encoders_[m].decoder_coef_.T
+        latents = on_device(X.filled(mean).affine(maps, mean))
+        return latents.affine(back, np.zeros(len(back)), mean)
 
     def _mean(self, X, present):
         """Mean of the encodings that each row has, in float64."""

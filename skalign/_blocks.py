@@ -32,7 +32,7 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.names)
 
-    def take(self, X: np.ndarray, m: int) -> np.ndarray:
+    def take(self, X, m: int):
         """Columns of modality ``m``: a view where the block is contiguous."""
         return X[:, self.columns[m]]
 

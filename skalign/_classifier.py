@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._array_api import accepted, host, like, on_device
 from ._validation import FLOATS
 
 # Rows that are classified at a time: bounds the memory of the densities.
@@ -78,8 +79,8 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        check_is_fitted(self)
-        return self._predict_proba(validate_data(self, X, reset=False, dtype=FLOATS))
+        X = self._validated(X)
+        return like(self._predict_proba(X), X, X.dtype)
 
     def predict(self, X):
         """Most probable classes.
@@ -94,14 +95,20 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Labels out of ``classes_``.
         """
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        X = self._validated(X)
+        return like(self.classes_[np.argmax(self._predict_proba(X), axis=1)], X)
+
+    def _validated(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=accepted(X, FLOATS))
+        return on_device(X)
 
     def _predict_proba(self, X):
         # without validation: CrossModalTransferClassifier has done it
         out = np.empty((len(X), len(self.classes_)))
         for start in range(0, len(X), BATCH):
             rows = slice(start, start + BATCH)
-            Z = self.encoder_._encode(X[rows]).astype(np.float64, copy=False)
+            Z = self.encoder_._encode(host(X[rows])).astype(np.float64, copy=False)
             out[rows] = self._law.class_proba(Z)
         return out
 

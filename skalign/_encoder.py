@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from ._array_api import OnDevice, accepted, on_device
 from ._validation import FLOATS
 
 
@@ -90,8 +91,8 @@ class ModalityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             Latents, in the floating type of ``X``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=FLOATS)
-        return self._encode(X)
+        X = validate_data(self, X, reset=False, dtype=accepted(X, FLOATS))
+        return self._encode(on_device(X))
 
     def inverse_transform(self, Z):
         """Map latents back to this modality: the best linear estimate of the features.
@@ -107,17 +108,21 @@ class ModalityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             In the units of the features.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=FLOATS, input_name="Z")
+        Z = check_array(Z, dtype=accepted(Z, FLOATS), input_name="Z")
         if Z.shape[1] != len(self.coef_):
             raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(self.coef_)} components.")
-        return self._decode(Z)
+        return self._decode(on_device(Z))
 
     def _encode(self, X):
         # without validation: missing rows are NaN here, and stay NaN
+        if isinstance(X, OnDevice):
+            return X.affine(self.coef_.T, self.mean_)
         with np.errstate(invalid="ignore"):
             return (X @ self.coef_.T + self.intercept_).astype(X.dtype, copy=False)
 
     def _decode(self, Z):
+        if isinstance(Z, OnDevice):
+            return Z.affine(self.decoder_coef_.T, np.zeros(len(self.coef_)), self.mean_)
         return (Z @ self.decoder_coef_.T + self.mean_).astype(Z.dtype, copy=False)
 
     @property

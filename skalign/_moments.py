@@ -23,6 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg.blas import dsyrk
 
+from ._array_api import OnDevice, host, to_numpy
+
 # A block of rows that stays in the cache while it is shifted and multiplied.
 BLOCK_BYTES = 1 << 20
 # Rows from which one triangular root is made.
@@ -90,18 +92,33 @@ class Accumulator:
         self._weight, self._n_rows = 0.0, 0
         self._roots: Moments | None = None
 
-    def add(self, X: np.ndarray, weights: np.ndarray | None = None) -> bool:
+    def add(self, X: np.ndarray | OnDevice, weights: np.ndarray | None = None) -> bool:
         """Add a block; false, and nothing is added, if a mean of it is not finite."""
         if len(X) == 0:
             return True
         with np.errstate(invalid="ignore", over="ignore"):  # infinity in, NaN out
-            return self._add_root(X, weights) if self.kind == "qr" else self._add(X, weights)
+            if self.kind == "covariance" and isinstance(X, OnDevice) and X.double:
+                return self._add_on_device(X, weights)
+            add = self._add_root if self.kind == "qr" else self._add
+            return add(host(X), weights)
 
     def _add_root(self, X, weights):
         batch = _root_of(X, weights)
         if not np.isfinite(batch.mean).all():
             return False
         self._roots = merge(self._roots, batch)
+        return True
+
+    def _add_on_device(self, X, weights):
+        shift, sums, products = X.sums(self._shift, weights)
+        if not np.isfinite(sums).all():
+            return False
+        if self._shift is None:
+            self._shift, self._sums, self._products = shift, sums, products
+        else:
+            self._sums, self._products = self._sums + sums, self._products + products
+        self._weight += len(X) if weights is None else weights.sum()
+        self._n_rows += len(X)
         return True
 
     def _add(self, X, weights):
@@ -135,8 +152,11 @@ class Accumulator:
         if self.kind == "qr" or self._shift is None:
             return self._roots
         offset = self._sums / self._weight
+        products = self._products
+        if not isinstance(products, np.ndarray):
+            products = np.tril(to_numpy(products))
         with np.errstate(invalid="ignore", over="ignore"):
-            scatter = self._products + self._products.T  # of which one is a lower triangle
+            scatter = products + products.T  # of which one is a lower triangle
             scatter[np.diag_indices(len(offset))] /= 2
             scatter -= self._weight * np.outer(offset, offset)
         return Moments(self._weight, self._n_rows, self._shift + offset, scatter=scatter)

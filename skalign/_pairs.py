@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._array_api import OnDevice, beside, host
 from ._blocks import Blocks
 from ._missing import Incomplete
 from ._model import Model, build_model, exact_directions, stack_rank
@@ -25,7 +26,7 @@ def gather(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or OnDevice of shape (n_samples, n_features)
     weights : ndarray of shape (n_samples,) or None
     blocks : Blocks
     kind : {"covariance", "qr"}
@@ -120,7 +121,9 @@ def sum_up(X, weights, blocks: Blocks, kind: str, progress=None) -> Patterns:
     """Moments of the rows of positive weight, by the modalities that they have."""
     everything = (True,) * len(blocks)
     sums = {everything: Accumulator(kind)}
-    for rows in batches(len(X), X.shape[1], kind):
+    # each batch on a device has a price of its own
+    size = "qr" if isinstance(X, OnDevice) else kind
+    for rows in batches(len(X), X.shape[1], size):
         batch, w = X[rows], None if weights is None else weights[rows]
         if w is not None and not w.all():
             batch, w = batch[w > 0], w[w > 0]
@@ -147,7 +150,7 @@ def _add_by_pattern(sums, X, weights, blocks, rows):
         mine = np.flatnonzero((present == pattern).all(axis=1) & counted)
         part = batch[mine]
         if not pattern.all():
-            part = np.hstack([blocks.take(part, m) for m in np.flatnonzero(pattern)])
+            part = beside([blocks.take(part, m) for m in np.flatnonzero(pattern)])
         key = tuple(bool(has) for has in pattern)
         if key not in sums:
             sums[key] = Accumulator(sums[(True,) * len(blocks)].kind)
@@ -184,7 +187,7 @@ class Distinct:
             if len(self.seen) > limit:
                 break
             rows = slice(start, start + step)
-            batch = X[rows].astype(np.float64) + 0.0  # so that -0.0 equals 0.0
+            batch = host(X[rows]).astype(np.float64) + 0.0  # so that -0.0 equals 0.0
             complete = np.isfinite(batch).all(axis=1)
             if weights is not None:
                 complete &= weights[rows] > 0
@@ -214,6 +217,11 @@ class Seen:
     def nothing(cls, n_features: int) -> "Seen":
         """No rows."""
         return cls({}, Distinct(n_features), 0.0)
+
+    def __sizeof__(self) -> int:  # schedulers that move it go by this
+        arrays = [a for m in self.sums.values() for a in (m.mean, m.scatter, m.root)]
+        hashes = 100 * len(self.different.seen)  # of bytes in a set, about
+        return sum(a.nbytes for a in arrays if a is not None) + hashes
 
     def n_pairs(self, blocks: Blocks) -> int:
         """Number of complete rows."""

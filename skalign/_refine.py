@@ -13,6 +13,7 @@ so that :math:`R B` is a root that loses the condition number only: the idea of 
 
 import numpy as np
 
+from ._array_api import host
 from ._blocks import Blocks
 from ._moments import Accumulator, Moments, batches
 
@@ -39,7 +40,7 @@ def refined(X, weights, blocks: Blocks, total: Moments, progress=None) -> Moment
     maps = [_white_map(total, blocks.indices(m)) for m in range(len(blocks))]
     mapped = Accumulator()
     for rows in batches(*X.shape):
-        batch, w = X[rows], None if weights is None else weights[rows]
+        batch, w = host(X[rows]), None if weights is None else weights[rows]
         if w is not None and not w.all():
             batch, w = batch[w > 0], w[w > 0]
         Y = np.hstack(

@@ -5,6 +5,7 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ._array_api import host
 from ._labels import known_classes
 from ._stacking import select
 
@@ -63,7 +64,7 @@ def fit(estimator, block, y, rows, params, name):
             )
         if labels.dtype.kind == "O" and not isinstance(classes[0], str):
             labels = np.array(labels.tolist())  # numbers that were in object labels
-        params = {key: np.asarray(value)[rows] for key, value in params.items()}
+        params = {key: np.asarray(host(value))[rows] for key, value in params.items()}
         estimator.fit(select(block, slice(None), rows), labels, **params)
     if len(estimator.classes_) < 2:
         raise ValueError("estimator knows a single class: a classifier needs at least two.")

@@ -9,13 +9,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
-from . import _components, _source
+from . import _components, _dask, _sample, _source
 from ._aligner import SIGNIFICANCE, NullSpaceAligner
+from ._array_api import OnDevice, host, like
 from ._blocks import position_of
 from ._classifier import ModalityClassifier
 from ._labels import UNLABELLED, known_labels
 from ._mixture import join
-from ._stacking import presence, select
+from ._stacking import presence, rows_of, select
 from ._validation import check_option, check_weights, keep_state_on_error, validate_stack
 
 
@@ -147,7 +148,11 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Blocks of all modalities side by side; a missing block is NaN.
+            Blocks of all modalities side by side; a missing block is NaN. Of a Dask array or
+            dataframe the aligner sees every row, and the rest a sample in memory: at most
+            100,000 rows of each kind, drawn evenly in their order. Kinds are labelled rows of the
+            source; rows with the source and another modality; rows without the source; rows of
+            the source alone without a label.
         y : array-like of shape (n_samples,)
             Labels; -1 where a sample has none. May be None if ``estimator`` is frozen.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -164,16 +169,22 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             than two rows have every modality.
         """
         check_option("predict_from", self.predict_from, ("target", "available"))
+        aligner = None
+        if _dask.is_dask(X):
+            aligner, X, y, sample_weight = _sample.sampled(self, X, y, sample_weight)
         frame = X
         X = validate_stack(self, X, reset=True)
         if y is None and _source.frozen(self.estimator):
             y = np.full(len(X), UNLABELLED)
-        y, known = known_labels(y, type(self).__name__)
+        y, known = known_labels(host(y), type(self).__name__)
         check_consistent_length(X, y)
         weights = check_weights(sample_weight, X)
         routed = self._route(sample_weight if weights is None else weights)
 
-        aligner = self._fit_aligner(frame, routed["aligner"])
+        if aligner is None:
+            aligner = self._fit_aligner(frame, routed["aligner"])
+        if isinstance(X, OnDevice):  # laws and the source are learned on the host
+            frame = X = host(X)
         blocks = aligner._blocks
         source, target = self._roles = self._positions(blocks)
         present = presence(X, blocks)
@@ -208,7 +219,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
         apart = np.flatnonzero(~present[:, source] & counted)
         alone = X[apart], present[apart], weights[apart]
-        self._fit_laws(X[rows], present[rows], posterior, weights[rows], anchors, alone)
+        self._fit_laws(rows_of(X, rows), present[rows], posterior, weights[rows], anchors, alone)
         return self
 
     def predict_proba(self, X):
@@ -225,6 +236,14 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             In the order of ``classes_``. Rows that lack what ``predict_from`` asks for get the
             class prior, and a warning counts them.
         """
+        check_is_fitted(self)
+        if _dask.is_dask(X):
+            return _dask.lazily(self, "predict_proba", X, len(self.classes_), np.float64)
+        proba, X = self._proba(X)
+        return like(proba, X, X.dtype)
+
+    def _proba(self, X):
+        """Class probabilities on the host, and the validated rows."""
         check_is_fitted(self)
         check_option("predict_from", self.predict_from, ("target", "available"))
         frame = X
@@ -247,9 +266,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
                 f"{missing} of {len(X)} rows lack {lacking}, the first is row "
                 f"{np.flatnonzero(~usable)[0]}: they get the class prior.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        return proba
+        return proba, X
 
     def predict(self, X):
         """Most probable classes.
@@ -264,8 +283,11 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         ndarray of shape (n_samples,)
             Labels out of ``classes_``.
         """
-        proba = self.predict_proba(X)
-        return self.classes_[np.argmax(proba, axis=1)]
+        if _dask.is_dask(X):
+            check_is_fitted(self)
+            return _dask.lazily(self, "predict", X, dtype=self.classes_.dtype)
+        proba, X = self._proba(X)
+        return like(self.classes_[np.argmax(proba, axis=1)], X)
 
     def get_metadata_routing(self):
         """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.
@@ -408,7 +430,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
                 own = _source.posterior(self.estimator_, select(frame, blocks.columns[m], rows))
                 proba[rows] = _source.all_classes(self.estimator_.classes_, self.classes_, own)[1]
             elif len(rows):
-                proba[rows] = self._classifiers[m]._predict_proba(blocks.take(X, m)[rows])
+                proba[rows] = self._classifiers[m]._predict_proba(rows_of(blocks.take(X, m), rows))
             yield proba
 
     def _both_probas(self, X):

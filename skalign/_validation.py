@@ -6,6 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from ._array_api import accepted, host, on_device
+
 FLOATS = (np.float64, np.float32)
 
 
@@ -32,16 +34,17 @@ def rounding_of(dtype) -> float:
 
 def validate_stack(estimator, X, *, reset=False, dtype=FLOATS, **options):
     """Validate stacked blocks; NaN and infinity are left to :func:`_blocks.presence`."""
-    return validate_data(
+    X = validate_data(
         estimator,
         X,
         reset=reset,
-        dtype=dtype,
+        dtype=accepted(X, dtype),
         ensure_all_finite=False,
         ensure_min_samples=2 if reset else 1,
         ensure_min_features=2 if reset else 1,
         **options,
     )
+    return on_device(X)
 
 
 def column_names(estimator, frame):
@@ -61,6 +64,7 @@ def check_weights(sample_weight, X):
     """
     if sample_weight is None:
         return None
+    sample_weight = host(sample_weight)
     if isinstance(sample_weight, Real):
         sample_weight = np.full(len(X), sample_weight)
     weights = check_array(
