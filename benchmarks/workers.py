@@ -44,7 +44,7 @@ def measure(workers, args, solver):
     seconds = []
     with (
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50,
+            n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50,
             memory_limit="4GiB",
         ) as cluster,
         Client(cluster) as client,

@@ -17,8 +17,9 @@ from sklearn.utils.validation import (
 )
 
 from . import _alignment, _dask, _information, _missing, _model, _pairs
-from ._array_api import OnDevice, accepted, host, on_device, together
+from ._array_api import OnDevice, accepted, on_device, together
 from ._blocks import NamedList, resolve
+from ._coding import Coding
 from ._encoder import ModalityEncoder
 from ._stacking import presence
 from ._validation import (
@@ -351,12 +352,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if _dask.is_dask(X):
             return _dask.lazily(self, "transform", X, self.n_components_)
         X = validate_stack(self, X)
-        if isinstance(X, OnDevice):
-            return self._transform_on_device(X)
-        latents = self._encode(X)
-        if np.isfinite(sum(latents)).all():
-            return sum(latents) / len(latents)
-        return _mean_of_present(latents, self._presence(X))
+        return self._coding.transform(X)
 
     def inverse_transform(self, X):
         """Map latents back to the features of all modalities.
@@ -400,7 +396,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if _dask.is_dask(X):
             return _dask.lazily(self, "impute", X, self.n_features_in_)
         X = validate_stack(self, X, copy=True)
-        return self._fill_on_device(X) if isinstance(X, OnDevice) else self._fill(X)
+        return self._coding.fill(X)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean pointwise mutual information between the modalities of the pairs, in nats.
@@ -427,7 +423,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             return _dask.score(self, X, sample_weight)
         X = validate_stack(self, X)
         weights = check_weights(sample_weight, X)
-        Z = np.hstack(self._encode(X)).astype(np.float64, copy=False)
+        Z = np.hstack(self._coding.encode(X)).astype(np.float64, copy=False)
         paired = np.isfinite(Z).all(axis=1)
         if not paired.all():
             paired = presence(X, self._blocks).all(axis=1)
@@ -540,77 +536,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     # -- shared by the other methods -------------------------------------------------------------
 
-    def _encode(self, X):
-        """Latents of each modality; NaN where a row lacks it."""
-        blocks = [self._blocks.take(X, m) for m in range(len(self.encoders_))]
-        return [host(e._encode(block)) for e, block in zip(self.encoders_, blocks, strict=True)]
-
-    def _fill(self, X):
-        """Fill missing blocks in place."""
-        latents = self._encode(X)
-        present, n_modalities = self._presence(X), len(self.encoders_)
-        for pattern in np.unique(present, axis=0):
-            rows = np.flatnonzero((present == pattern).all(axis=1))
-            given = [m for m in range(n_modalities) if pattern[m]]
-            for m in set(range(n_modalities)) - set(given):
-                map_ = _information.expected_latents(self._latent_cov, given, m, n_modalities)
-                z = np.hstack([latents[g][rows] for g in given]) @ map_
-                filled = self.encoders_[m]._decode(z.astype(X.dtype, copy=False))
-                X[np.ix_(rows, self._blocks.indices(m))] = filled
-        return X
-
-    def _transform_on_device(self, X):
-        """As `transform`, by one product; a missing block is put at its mean: latent 0."""
-        maps, mean = np.zeros((X.shape[1], self.n_components_)), np.zeros(X.shape[1])
-        for columns, encoder in zip(self._blocks.columns, self.encoders_, strict=True):
-            maps[columns], mean[columns] = encoder.coef_.T, encoder.mean_
-        latents = X.affine(maps / len(self.encoders_), mean)
-        if on_device(latents).finite():
-            return latents
-        present = self._presence(X)
-        return X.filled(mean).affine(maps, mean, share=1 / present.sum(axis=1))
-
-    def _fill_on_device(self, X):
-        """As `_fill`, of which nothing is in place."""
-        present, n_modalities = self._presence(X), len(self.encoders_)
-        parts, positions = [], []
-        for pattern in np.unique(present, axis=0):
-            rows = np.flatnonzero((present == pattern).all(axis=1))
-            part = X[rows]
-            given = [m for m in range(n_modalities) if pattern[m]]
-            if len(given) < n_modalities:
-                part = part.filled(self._expected_on_device(part, given))
-            parts.append(part)
-            positions.append(rows)
-        return together(parts, positions, axis=0)
-
-    def _expected_on_device(self, X, given):
-        """Best linear estimate of the blocks that rows lack; zero elsewhere."""
-        k, n_modalities = self.n_components_, len(self.encoders_)
-        maps, mean = np.zeros((X.shape[1], len(given) * k)), np.zeros(X.shape[1])
-        for g, m in enumerate(given):
-            maps[self._blocks.columns[m], g * k : (g + 1) * k] = self.encoders_[m].coef_.T
-        back = np.zeros((len(given) * k, X.shape[1]))
-        for m, columns in enumerate(self._blocks.columns):
-            mean[columns] = self.encoders_[m].mean_
-            if m not in given:
-                map_ = _information.expected_latents(self._latent_cov, given, m, n_modalities)
-                back[:, columns] = map_ @ self.encoders_[m].decoder_coef_.T
-        latents = on_device(X.filled(mean).affine(maps, mean))
-        return latents.affine(back, np.zeros(len(back)), mean)
-
-    def _mean(self, X, present):
-        """Mean of the encodings that each row has, in float64."""
-        return _mean_of_present(self._encode(X), present).astype(np.float64, copy=False)
-
-    def _presence(self, X):
-        present = presence(X, self._blocks)
-        none = np.flatnonzero(~present.any(axis=1))
-        if len(none):
-            raise ValueError(
-                f"row {none[0]} has no modality at all: every block is NaN. Leave such rows out."
-            )
-        return present
+    @property
+    def _coding(self):
+        return Coding(self.encoders_, self._blocks, self._latent_cov)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "encoders_")
@@ -623,11 +551,3 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _mean_of_present(latents, present):
-    """Mean of the encodings that each row has; latents may be NaN where it has none."""
-    total = np.zeros_like(latents[0])
-    for m, z in enumerate(latents):
-        total[present[:, m]] += z[present[:, m]]
-    return total / present.sum(axis=1, keepdims=True, dtype=total.dtype)

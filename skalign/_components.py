@@ -176,7 +176,7 @@ def learn_laws(
     found = np.flatnonzero(best.resp.any(axis=0))
     aligned = np.empty((len(pairs), aligner.n_components_))
     for s in row_blocks(len(pairs), X.shape[1]):
-        aligned[s] = aligner._mean(X[pairs[s]], present[pairs[s]])
+        aligned[s] = aligner._coding.mean(X[pairs[s]], present[pairs[s]])
     law = fit_law(aligned, best.resp[:, found], best.weights, True)
     return Laws(
         {m: (part.encoder, part.law) for m, part in learned.items()},
@@ -222,7 +222,7 @@ def fit_mixture(mixture, aligner, X, present, posterior, weights, target, wanted
         )
     pairs = np.flatnonzero(present[:, target])
     X, present, posterior, weights = X[pairs], present[pairs], posterior[pairs], weights[pairs]
-    aligned = aligner._mean(X, present)
+    aligned = aligner._coding.mean(X, present)
     # neither the order nor the coding of repeated rows may show in the result
     order = np.lexsort(np.round(aligned, DIGITS).T[::-1])
     with config_context(array_api_dispatch=False):  # k-means, where mixtures start, has none
@@ -230,7 +230,7 @@ def fit_mixture(mixture, aligner, X, present, posterior, weights, target, wanted
         resp = mixture.predict_proba(aligned)
     proba = component_classes(resp, posterior, weights)
     tied = getattr(mixture, "covariance_type", None) == "tied"
-    latents, laws = aligner._encode(X), {}
+    latents, laws = aligner._coding.encode(X), {}
     for m in wanted:
         rows = present[:, m]
         if rows.any():

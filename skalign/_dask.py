@@ -127,7 +127,7 @@ def _moment(chunk, aligner, sample_weight):
     weights = np.ones(len(X)) if weights is None else weights
     paired = presence(X, aligner._blocks).all(axis=1) & (weights > 0)
     X, weights = X[paired], weights[paired]
-    Z = np.hstack(aligner._encode(X)).astype(np.float64, copy=False)
+    Z = np.hstack(aligner._coding.encode(X)).astype(np.float64, copy=False)
     return (Z.T * weights) @ Z, weights.sum()
 
 

@@ -370,7 +370,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             mine = labelled[labels == self.classes_[c]]
             anchors[c, columns] = weights[mine] @ X[np.ix_(mine, columns)] / weights[mine].sum()
         if found:
-            anchors[found] = aligner._fill(anchors[found])
+            anchors[found] = aligner._coding.fill(anchors[found])
         return anchors
 
     def _fit_laws(self, X, present, posterior, weights, anchors, alone):
