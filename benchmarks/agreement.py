@@ -29,7 +29,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from transfer_quality import FAMILIES, TASKS, logistic, splits
+from transfer_quality import FAMILIES, TASKS, logistic, run_each, splits
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.metrics import agreement_scorer
@@ -201,13 +201,9 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
 
-    results, absent = {}, {}
-    for task in options.tasks:
-        print(f"... {task}", file=sys.stderr, flush=True)
-        try:
-            results[task] = study(task, options.seeds, options.details)
-        except ModuleNotFoundError:
-            absent[task] = f"pip install --no-deps {FAMILIES[task.split(':')[0]][1]}"
+    results, absent = run_each(
+        options.tasks, lambda task: study(task, options.seeds, options.details)
+    )
     if results:
         print(
             "Rank correlations of agreement, and of accuracy by the pairs' true labels, with the"
@@ -217,8 +213,7 @@ def main():
         print("the best.\n")
         for name, title in GRIDS.items():
             table(title.capitalize(), {task: found[name] for task, found in results.items()})
-    for task, hint in absent.items():
-        print(f"Not run: {task} ({hint})")
+    print(*absent, sep="\n")
     return int(not results)
 
 

@@ -5,6 +5,7 @@ Product, peers and floor take turns in one process; ratios are medians over turn
     pip install --no-deps cca-zoo==4.0.1
     python benchmarks/fit_speed.py [--repeats 7] [--output figures]
     python benchmarks/fit_speed.py --memory 4
+    python benchmarks/fit_speed.py --wide
 
 ``OPENBLAS_NUM_THREADS`` and its like decide on threads; on a machine that others use, too, one
 thread gives the steadiest ratios.
@@ -173,6 +174,21 @@ def memory(gib, columns=128, limit=768):
         start = time.perf_counter()
         NullSpaceAligner(10, verbose=True).fit(np.load(path, mmap_mode="r"))
         print(f"{gib} GiB under RLIMIT_DATA of {limit} MiB: {time.perf_counter() - start:.1f} s")
+        status = Path("/proc/self/status")  # of Linux
+        if status.exists():
+            print(next(line for line in status.read_text().splitlines() if "VmData" in line))
+
+
+def wide(n=500, d=50_000):
+    """Fit few rows of many columns: seconds, and the peak beside what was there before."""
+    X = pairs(n, d)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    NullSpaceAligner().fit(X)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"{n} pairs of {d} + {d} columns ({X.nbytes / 1e9:.1f} GB): {seconds:.1f} s")
+    print(f"  peak beside the data, and what made them: {peak / 1e6:.2f} GB")
 
 
 def main():
@@ -180,11 +196,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=7, help="turns (default: %(default)s)")
     parser.add_argument("--memory", type=float, metavar="GIB", help="a file of so many GiB only")
+    parser.add_argument("--wide", action="store_true", help="many columns only")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write the figure here")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.memory is not None:
         return memory(options.memory)
+    if options.wide:
+        return wide()
     against_syrk(options.repeats)
     by_condition(options.repeats)
     by_length(options.repeats, options.output)

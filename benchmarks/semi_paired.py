@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from synthetic import oas_cca
+from synthetic import clusters, oas_cca
 from transfer_quality import TASKS, splits
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
@@ -31,19 +31,8 @@ LARGE = [task for task in TASKS if task.split(":")[0] in ("digits", "mfeat", "ht
 METHODS = ("shrunk CCA", "paired rows", "all rows", "true labels")
 
 
-def synthetic(spread, n_pairs, seed, n_alone=2000):
-    """Both blocks, labels, and rows: labelled, pairs, test, source alone, target alone."""
-    rng = np.random.default_rng(seed)
-    means, maps = spread * rng.normal(size=(10, 9)), rng.normal(size=(2, 9, 50))
-    sizes = [500, n_pairs, 1000, n_alone, n_alone]
-    y = rng.integers(10, size=sum(sizes))
-    z = means[y] + rng.normal(size=(len(y), 9))
-    X1, X2 = (z @ m + 3 * rng.normal(size=(len(y), 50)) for m in maps)
-    return X1, X2, y, *np.split(np.arange(len(y)), np.cumsum(sizes)[:-1])
-
-
 def subsampled(task, n_pairs, seed):
-    """Do the same for data of a package; None where there are not enough pairs."""
+    """Data of a package as :func:`synthetic.clusters` gives them; None where pairs are too few."""
     s = list(splits(task, seed + 1))[seed]
     pairs = np.random.default_rng(seed).permutation(s.pairs)
     if n_pairs > 0.75 * len(pairs):
@@ -83,7 +72,7 @@ def curve(task, n_seeds):
         runs = []
         for seed in range(n_seeds):
             if task in SYNTHETIC:
-                data = synthetic(SYNTHETIC[task], n_pairs, seed)
+                data = clusters(seed, n_pairs, SYNTHETIC[task], n_alone=2000)
             else:
                 data = subsampled(task, n_pairs, seed)
             if data is not None:

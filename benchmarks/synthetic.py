@@ -83,22 +83,31 @@ def refused(X1, X2, y):
 def few_pairs(draws):
     """Accuracy on the target over the number of pairs, beside OAS-CCA with logistic regression."""
     print("Few pairs: k = 9, 10 classes, d = 50 + 50, noise 3, 500 labelled; mean accuracy")
-    print("   pairs   OAS-CCA + LR   skalign   supervised")
-    for n_pairs in (60, 100, 500, 2000):
-        rows = [few_pairs_once(seed, n_pairs) for seed in range(draws)]
-        cca, ours, supervised = np.mean(rows, axis=0)
-        print(f"  {n_pairs:6d}   {cca:12.3f}   {ours:7.3f}   {supervised:10.3f}")
+    print("   deviation of means   pairs   OAS-CCA + LR   skalign   supervised")
+    for spread in (3, 2, 1.5):
+        for n_pairs in (60, 100, 500, 2000):
+            rows = [few_pairs_once(seed, n_pairs, spread) for seed in range(draws)]
+            cells = "   ".join(f"{mean:12.4f}" for mean in np.mean(rows, axis=0))
+            print(f"  {spread:18.1f}   {n_pairs:6d}   {cells}", flush=True)
 
 
-def few_pairs_once(seed, n_pairs):
-    """One draw: labelled rows of the source, pairs, and a test of the target."""
+def clusters(seed, n_pairs, spread, n_alone=0):
+    """Ten classes in nine shared dimensions, 50 + 50 columns; ``spread`` is that of class means.
+
+    Both blocks, labels, and rows: labelled, pairs, test, source alone, target alone.
+    """
     rng = np.random.default_rng(seed)
-    means = 3 * rng.normal(size=(10, 9))
-    maps = rng.normal(size=(2, 9, 50))
-    y = rng.integers(10, size=500 + n_pairs + 1000)
+    means, maps = spread * rng.normal(size=(10, 9)), rng.normal(size=(2, 9, 50))
+    sizes = [500, n_pairs, 1000, n_alone, n_alone]
+    y = rng.integers(10, size=sum(sizes))
     z = means[y] + rng.normal(size=(len(y), 9))
     X1, X2 = (z @ m + 3 * rng.normal(size=(len(y), 50)) for m in maps)
-    labelled, pairs, test = np.split(np.arange(len(y)), [500, 500 + n_pairs])
+    return X1, X2, y, *np.split(np.arange(len(y)), np.cumsum(sizes)[:-1])
+
+
+def few_pairs_once(seed, n_pairs, spread):
+    """One draw: accuracy on the target by shrunk CCA, by skalign, and with true labels."""
+    X1, X2, y, labelled, pairs, test, *_ = clusters(seed, n_pairs, spread)
     A1, A2 = oas_cca(X1[pairs], X2[pairs], 9)
     center = X1[pairs].mean(axis=0), X2[pairs].mean(axis=0)
     student = LogisticRegression(max_iter=2000).fit((X1[labelled] - center[0]) @ A1, y[labelled])

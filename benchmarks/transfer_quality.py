@@ -390,6 +390,19 @@ def ablate(task, n_seeds):
     return {name: recovered(np.mean(values), row) for name, values in accuracy.items()}
 
 
+def run_each(tasks, run):
+    """Results {task: run(task)}, and a line for each task whose package is missing."""
+    results, absent = {}, []
+    for task in tasks:
+        print(f"... {task}", file=sys.stderr, flush=True)
+        try:
+            results[task] = run(task)
+        except ModuleNotFoundError:
+            hint = f"pip install --no-deps {FAMILIES[task.split(':')[0]][1]}"
+            absent.append(f"Not run: {task} ({hint})")
+    return results, absent
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS, metavar="TASK")
@@ -399,13 +412,8 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
 
-    results, absent = {}, {}
-    for task in options.tasks:
-        print(f"... {task}", file=sys.stderr, flush=True)
-        try:
-            results[task] = (ablate if options.ablation else measure)(task, options.seeds)
-        except ModuleNotFoundError:
-            absent[task] = f"pip install --no-deps {FAMILIES[task.split(':')[0]][1]}"
+    run = ablate if options.ablation else measure
+    results, absent = run_each(options.tasks, lambda task: run(task, options.seeds))
     if results and options.ablation:
         rows = {task: list(r.values()) for task, r in results.items()}
         table("Recovered, skalign with one choice changed", list(VARIANTS), rows)
@@ -413,8 +421,7 @@ def main():
         report(results)
         if options.output is not None:
             draw(results, options.output)
-    for task, hint in absent.items():
-        print(f"Not run: {task} ({hint})")
+    print(*absent, sep="\n")
     return int(not results)
 
 
