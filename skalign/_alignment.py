@@ -212,12 +212,12 @@ def _split_diagonals(latent_cov, k):
 def _correlations(latent_cov, k):
     """Mean correlation between modalities, per component."""
     variance, between = _split_diagonals(latent_cov, k)
-    n = len(variance)
     deviation = np.sqrt(variance)
     product = deviation[:, None] * deviation[None]
     ratio = np.divide(between, product, out=np.zeros_like(between), where=product > 0)
-    upper = np.triu_indices(n, 1)
-    return np.clip(ratio[upper].mean(axis=0), -1.0, 1.0)
+    n = len(variance)
+    others = ratio.sum(axis=(0, 1)) - np.einsum("mmj->j", ratio)
+    return np.clip(others / (n * (n - 1)), -1.0, 1.0)
 
 
 def _losses(latent_cov, coefs, k, whiten):

@@ -7,12 +7,17 @@ independence by their cross-covariances only.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh
 
 from ._significance import block_sizes, shared_pvalues, white_gram
 from ._white import NEARLY_ONE, BlockRange, Pairs
 
 # Correlations that differ by less are equal.
 TIE = 1e-12
+# So many times as many directions are cheaper to compute at once than the few alone.
+FEW = 8
+# A Gram matrix keeps the digits of correlations down to this share of the largest.
+SMALL = 1e-2
 
 
 @dataclass(frozen=True)
@@ -198,7 +203,7 @@ def white_directions(cross, spread, n=None, above=None):
         All directions of a larger correlation.
     """
     if len(cross) == 1:
-        left, root, right = np.linalg.svd(cross[0, 1], full_matrices=False)
+        left, root, right = _leading(cross[0, 1], n)
         blocks = [left, right.T]
     else:
         sizes = block_sizes(cross)
@@ -206,19 +211,34 @@ def white_directions(cross, spread, n=None, above=None):
         order = np.argsort(values)[::-1][: min(sizes)]
         root = (values[order] - 1) / (len(sizes) - 1)
         blocks = np.split(vectors[:, order] * np.sqrt(len(sizes)), np.cumsum(sizes)[:-1])
+    n = len(root) if n is None else n
     if above is not None:
         n = int(np.sum(root > above))
-    ties = np.flatnonzero(-np.diff(root) > TIE) + 1
-    turns = [principal_turn(group, spread) for group in _split_columns(blocks, ties)]
-    blocks = [
-        np.hstack([g @ t for g, t in zip(np.split(b, ties, axis=1), turns, strict=True)])
-        for b in blocks
-    ]
+    edges = np.concatenate([[0], np.flatnonzero(-np.diff(root) > TIE) + 1, [len(root)]])
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        if start < n and stop - start > 1:
+            tied = [block[:, start:stop] for block in blocks]
+            turn = principal_turn(tied, spread)
+            for group in tied:
+                group[:] = group @ turn
     return [block[:, :n] for block in blocks]
 
 
-def _split_columns(blocks, edges):
-    return zip(*(np.split(block, edges, axis=1) for block in blocks), strict=True)
+def _leading(cross, n):
+    """Singular value decomposition, at least of the ``n`` largest values.
+
+    A few of many come from the Gram matrix, and one step of Rayleigh and Ritz; where that would
+    lose digits, or cut through equal values, all are computed.
+    """
+    d = len(cross)
+    if n is not None and 0 < FEW * n <= min(cross.shape):
+        values, left = eigh(cross @ cross.T, subset_by_index=[d - n - 1, d - 1])
+        below, lowest, highest = values[0], values[1], values[-1]
+        if lowest > SMALL**2 * highest and lowest - below > NEARLY_ONE * highest:
+            right = np.linalg.qr(cross.T @ left[:, 1:])[0]
+            left, root, turn = np.linalg.svd(cross @ right, full_matrices=False)
+            return left, root, turn @ right.T
+    return np.linalg.svd(cross, full_matrices=False)
 
 
 def principal_turn(blocks, spread):

@@ -187,16 +187,20 @@ class Distinct:
             if len(self.seen) > limit:
                 break
             rows = slice(start, start + step)
-            batch = host(X[rows]).astype(np.float64) + 0.0  # so that -0.0 equals 0.0
+            batch = host(X[rows])
             complete = np.isfinite(batch).all(axis=1)
             if weights is not None:
                 complete &= weights[rows] > 0
-            batch = batch[complete]
             # one column is enough where its values differ, and saves looking at the others
-            first = np.unique(batch[:, 0])
-            found = first.view(np.uint64) if len(first) > self.most else _hashes(batch)
+            first = np.unique(_doubles(batch[:, 0][complete]))
+            enough = len(first) > self.most
+            found = first.view(np.uint64) if enough else _hashes(_doubles(batch[complete]))
             self.seen = np.union1d(self.seen, found)[: self.most + 1]
         return len(self.seen) > limit
+
+
+def _doubles(X):
+    return X.astype(np.float64) + 0.0  # so that -0.0 equals 0.0
 
 
 def _hashes(X):

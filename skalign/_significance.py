@@ -44,10 +44,12 @@ def roy_pvalue(squared_correlation, p, q, dof):
     phi = 2 * np.arcsin(np.sqrt((large - 0.5) / total))
     center = 2 * np.log(np.tan((phi + gamma) / 2))
     width = np.cbrt(16 / (total**2 * np.sin(phi + gamma) ** 2 * np.sin(phi) * np.sin(gamma)))
-    approximate = tracy_widom_sf((_logit(squared) - center) / width)
-    # the squared multiple correlation: its law is exact
-    exact = betaincc(large / 2, (total + 1 - large) / 2, squared)
-    return np.where(enough, np.where(small == 1, exact, approximate), 1.0)[()]
+    pvalue = tracy_widom_sf((_logit(squared) - center) / width)
+    if np.any(small == 1):  # the squared multiple correlation: its law is exact
+        only = np.where(small == 1, large, 1)  # and slow to compute where it is not wanted
+        exact = betaincc(only / 2, (total + 1 - only) / 2, np.where(small == 1, squared, 0.0))
+        pvalue = np.where(small == 1, exact, pvalue)
+    return np.where(enough, pvalue, 1.0)[()]
 
 
 def shared_pvalues(cross: dict, dof: float, rng, known=None) -> np.ndarray:
@@ -74,7 +76,7 @@ def shared_pvalues(cross: dict, dof: float, rng, known=None) -> np.ndarray:
         return np.zeros(0)
     if len(sizes) == 2:
         if known is None:
-            known = np.linalg.svd(cross[0, 1], compute_uv=False)
+            known = correlations(cross[0, 1])
         squared = known**2
         p, q = sizes
         j = np.arange(len(squared))
@@ -86,6 +88,15 @@ def shared_pvalues(cross: dict, dof: float, rng, known=None) -> np.ndarray:
     spread = max(null.std(ddof=1), np.finfo(float).tiny)
     score = (_logit(_unit(roots, len(sizes))) - null.mean()) / spread
     return np.maximum.accumulate(tracy_widom_sf(TW_MEAN + TW_SD * score))
+
+
+def correlations(cross: np.ndarray) -> np.ndarray:
+    """Canonical correlations of two white blocks, descending.
+
+    By the Gram matrix of their cross-covariance: it loses digits of those near zero only.
+    """
+    cross = cross if cross.shape[0] <= cross.shape[1] else cross.T
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(cross @ cross.T)[::-1], 0.0))
 
 
 def block_sizes(cross: dict) -> list[int]:

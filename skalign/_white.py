@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._moments import Moments
+from ._significance import correlations
 
 # Relative accuracy that a covariance can keep: its whitening loses the condition number squared.
 COVARIANCE_CONDITION = 1e3
@@ -100,7 +101,7 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
             elif moments.scatter is not None:
                 block = moments.scatter[np.ix_(columns[m], columns[k])] / moments.weight
                 cross[m, k] = a.coef(np.eye(a.rank)).T @ block @ b.coef(np.eye(b.rank))
-    pairs = Pairs(moments, list(columns), ranges, cross, True, [*map(_values, cross.values())])
+    pairs = Pairs(moments, list(columns), ranges, cross, True, [*map(correlations, cross.values())])
     if moments.root is None and (pairs.nearly_one or not _covariance_suffices(ranges)):
         return replace(pairs, accurate=False)
     return pairs
@@ -135,12 +136,6 @@ def block_range(moments: Moments, columns, tol: float | None, eps: float) -> Blo
         scale, basis, spread, None if left is None else left[:, :rank],
         min(rounding * spread[0] / spread[-1], cap),
     )  # fmt: skip
-
-
-def _values(cross):
-    """Singular values, descending; those of a Gram matrix are near enough to test them."""
-    cross = cross if cross.shape[0] <= cross.shape[1] else cross.T
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(cross @ cross.T)[::-1], 0.0))
 
 
 def _covariance_suffices(ranges):
