@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._array_api import accepted, host, like, on_device
+from ._student_law import law_of_features
 from ._validation import FLOATS
 
 # Rows that are classified at a time: bounds the memory of the densities.
@@ -40,7 +41,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
     @classmethod
     def _from_law(cls, encoder, law, classes, class_prior):
         classifier = cls()
-        classifier._law = law
+        classifier._law = law_of_features(encoder, law)
         classifier.encoder_ = encoder
         classifier.classes_ = classes
         classifier.class_prior_ = class_prior
@@ -108,8 +109,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         out = np.empty((len(X), len(self.classes_)))
         for start in range(0, len(X), BATCH):
             rows = slice(start, start + BATCH)
-            Z = self.encoder_._encode(host(X[rows])).astype(np.float64, copy=False)
-            out[rows] = self._law.class_proba(Z)
+            out[rows] = self._law.class_proba(host(X[rows]))
         return out
 
     def __sklearn_is_fitted__(self):

@@ -13,6 +13,7 @@ from ._encoder import ModalityEncoder
 from ._mixture import ComponentLaw, GaussianLaw, PriorLaw, component_classes, fit_law
 from ._repeats import merge_repeats
 from ._stacking import rows_of
+from ._student_law import StudentLaw
 from ._tied import row_blocks
 from ._white import reciprocal, signal_scale
 
@@ -27,7 +28,7 @@ class Learned:
     """A modality as the source's posterior has it."""
 
     encoder: ModalityEncoder
-    law: _student.StudentLaw
+    law: StudentLaw
     rows: np.ndarray  # the different pairs
     weights: np.ndarray  # of each of them
     resp: np.ndarray  # their classes, (n, C)

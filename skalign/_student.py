@@ -25,15 +25,15 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from ._chance import beyond_chance
-from ._lift import gaussian_kernel, lifted_law
+from ._lift import lifted_law
 from ._pooling import pool_weights, sharpness
+from ._student_law import StudentLaw
 from ._tied import (
     CHOICE_ROWS,
     Principal,
     TiedPoints,
     affordable_rows,
     principal_axes,
-    row_blocks,
     spread_rows,
 )
 
@@ -50,38 +50,6 @@ ALONE_SHARE = 10
 MAX_ITER = 20
 TOLERANCE = 1e-3
 TINY = 1e-12
-# Rows that are classified at a time, or more.
-LEAST_ROWS = 512
-
-
-@dataclass(frozen=True)
-class StudentLaw:
-    """Class probabilities of scores: ``softmax(Z @ linear + kernel(Z) @ lifted + intercept)``."""
-
-    linear: np.ndarray  # (p, C)
-    landmarks: np.ndarray  # (L, p)
-    gamma: float
-    lifted: np.ndarray  # (L, C)
-    intercept: np.ndarray  # (C,)
-
-    def widened(self, classes, n_classes) -> "StudentLaw":
-        """Give the same law over more classes, which are impossible."""
-        linear = np.zeros((len(self.linear), n_classes))
-        lifted = np.zeros((len(self.lifted), n_classes))
-        intercept = np.full(n_classes, -np.inf)
-        linear[:, classes], lifted[:, classes] = self.linear, self.lifted
-        intercept[classes] = self.intercept
-        return StudentLaw(linear, self.landmarks, self.gamma, lifted, intercept)
-
-    def class_proba(self, Z) -> np.ndarray:
-        """Class probabilities, shape (n, C)."""
-        out = np.empty((len(Z), len(self.intercept)))
-        for s in row_blocks(len(Z), max(len(self.landmarks), Z.shape[1]), LEAST_ROWS):
-            scores = _affine(Z[s], self.linear, self.intercept)
-            if len(self.landmarks):
-                scores += gaussian_kernel(Z[s], self.landmarks, self.gamma) @ self.lifted
-            out[s] = softmax(scores, axis=1)
-        return out
 
 
 @dataclass(frozen=True)

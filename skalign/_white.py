@@ -101,7 +101,8 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
             elif moments.scatter is not None:
                 block = moments.scatter[np.ix_(columns[m], columns[k])] / moments.weight
                 cross[m, k] = a.coef(np.eye(a.rank)).T @ block @ b.coef(np.eye(b.rank))
-    pairs = Pairs(moments, list(columns), ranges, cross, True, [*map(correlations, cross.values())])
+    largest_first = [*map(correlations, cross.values())]
+    pairs = Pairs(moments, list(columns), ranges, cross, True, largest_first)
     if moments.root is None and (pairs.nearly_one or not _covariance_suffices(ranges)):
         return replace(pairs, accurate=False)
     return pairs
