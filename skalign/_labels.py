@@ -35,7 +35,7 @@ def known_labels(y, estimator_name: str):
     y = column_or_1d(_plain(y), warn=True)
     blank = np.zeros(len(y), dtype=bool)
     if y.dtype.kind == "O":
-        blank = np.array([_is_blank(label) for label in y], dtype=bool)
+        blank = np.array([is_blank(label) for label in y], dtype=bool)
         if any(isinstance(label, bool | np.bool_) for label in y):  # beside them -1 is no number
             blank |= np.array([_is_minus(label) for label in y], dtype=bool)
         y = _numbers_as_numbers(y, blank)
@@ -77,7 +77,8 @@ def _plain(y):
     return np.asarray(y, dtype=object) if array.dtype.kind in "UST" else array
 
 
-def _is_blank(label):
+def is_blank(label) -> bool:
+    """Whether a label is missing: None, NaN, or a missing value of pandas."""
     if isinstance(label, float | np.floating):
         return bool(np.isnan(label))
     return label is None or type(label).__name__ in ("NAType", "NaTType")

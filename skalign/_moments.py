@@ -91,6 +91,7 @@ class Accumulator:
         self._shift: np.ndarray | None = None
         self._weight, self._n_rows = 0.0, 0
         self._roots: Moments | None = None
+        self._block: np.ndarray | None = None
 
     def add(self, X: np.ndarray | OnDevice, weights: np.ndarray | None = None) -> bool:
         """Add a block; false, and nothing is added, if a mean of it is not finite."""
@@ -126,8 +127,11 @@ class Accumulator:
         if shift is None:  # from the first row on, so that a constant column is zero exactly
             first = X[0].astype(np.float64)
             shift = first + np.subtract(X, first, dtype=np.float64).mean(axis=0)
-        # the one copy, of a block; in the order of the data, so that it is read as it lies
-        block = np.subtract(X, shift, dtype=np.float64)
+        # the one copy, of a block, into the same memory each time: fresh pages are slow. In the
+        # order of the data, so that it is read as it lies
+        again = self._block is not None and self._block.shape == X.shape
+        block = np.subtract(X, shift, out=self._block if again else None, dtype=np.float64)
+        self._block = block
         sums = block.sum(axis=0) if weights is None else weights @ block
         if not np.isfinite(sums).all():
             return False

@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from . import _source
 from ._dask import checked, is_dask, parts_of, tasks, template_of, tree, vector_of, weights_of
-from ._labels import _is_blank, known_labels
+from ._labels import is_blank, known_labels
 from ._stacking import presence
 from ._validation import FLOATS
 
@@ -96,7 +96,7 @@ def _values(y):
     y = np.asarray(y).ravel()
     if y.dtype.kind in "iufb":
         return set(np.unique(y).tolist())
-    return {None if _is_blank(value) else value for value in y.tolist()}
+    return {None if is_blank(value) else value for value in y.tolist()}
 
 
 def _kinds(chunk, y, sample_weight, blocks, source, labels):

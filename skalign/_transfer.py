@@ -1,6 +1,7 @@
 """The estimator that moves a classifier from one modality to another."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 from sklearn import get_config
@@ -214,8 +215,12 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.estimator_, self.aligner_ = estimator, aligner
         weights = np.ones(len(X)) if weights is None else weights
 
+        @cache  # wanted for each fold, or not at all
+        def means():
+            return self._class_means(X, y, weights, labelled)
+
         def anchors(held):
-            return self._class_anchors(X, y, weights, labelled, rows[held])
+            return self._class_anchors(means(), X, weights, rows[held])
 
         apart = np.flatnonzero(~present[:, source] & counted)
         alone = X[apart], present[apart], weights[apart]
@@ -354,23 +359,28 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         _source.set_seed(aligner, self.random_state)
         return aligner._fit(frame, **params)
 
-    def _class_anchors(self, X, y, weights, labelled, held):
+    def _class_means(self, X, y, weights, labelled):
+        """Means of the classes in the source; NaN elsewhere, and for classes without a row."""
+        means = np.full((len(self.classes_), X.shape[1]), np.nan)
+        columns = self.aligner_._blocks.indices(self._roles[0])
+        labels = y[labelled]
+        for c, label in enumerate(self.classes_):
+            mine = labelled[labels == label]
+            if len(mine):
+                means[c, columns] = weights[mine] @ X[np.ix_(mine, columns)] / weights[mine].sum()
+        return means
+
+    def _class_anchors(self, means, X, weights, held):
         """What the aligner makes of class means of the source, had it not seen some rows."""
-        aligner = self.aligner_
+        aligner, anchors = self.aligner_, np.full_like(means, np.nan)
         if len(held) and not _source.frozen(self._aligner()):
             try:
                 aligner = aligner._without(X, weights, held)
             except ValueError:  # too little is left
-                return np.full((len(self.classes_), X.shape[1]), np.nan)
-        anchors = np.full((len(self.classes_), X.shape[1]), np.nan)
-        columns = self.aligner_._blocks.indices(self._roles[0])
-        labels = y[labelled]
-        found = [c for c, label in enumerate(self.classes_) if np.any(labels == label)]
-        for c in found:
-            mine = labelled[labels == self.classes_[c]]
-            anchors[c, columns] = weights[mine] @ X[np.ix_(mine, columns)] / weights[mine].sum()
-        if found:
-            anchors[found] = aligner._coding.fill(anchors[found])
+                return anchors
+        found = np.isfinite(means).any(axis=1)
+        if found.any():
+            anchors[found] = aligner._coding.fill(means[found])
         return anchors
 
     def _fit_laws(self, X, present, posterior, weights, anchors, alone):
