@@ -250,5 +250,5 @@ def _signs(pairs, coefs):
     It does not depend on the order of columns or modalities.
     """
     scaled = [r.scale[:, None] * c for r, c in zip(pairs.ranges, coefs, strict=True)]
-    cubes = [np.sum(weights**3, axis=0) for weights in scaled]
+    cubes = [np.einsum("ij,ij,ij->j", w, w, w) for w in scaled]
     return np.where(np.sum(cubes, axis=0) < 0, -1.0, 1.0)

@@ -103,7 +103,7 @@ class _White:
     def part(self, group: Incomplete) -> Part:
         """Moments in these coordinates."""
         moments, given = group.moments, group.given
-        maps = [self.ranges[m].coef(np.eye(self.ranges[m].rank)) for m in given]
+        maps = [self.ranges[m].map for m in given]
         offset = moments.mean - np.concatenate([self.centers[m] for m in given])
 
         def mapped(rows):

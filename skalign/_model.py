@@ -7,7 +7,6 @@ independence by their cross-covariances only.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
 
 from ._significance import block_sizes, shared_pvalues, white_gram
 from ._white import NEARLY_ONE, BlockRange, Pairs
@@ -232,7 +231,8 @@ def _leading(cross, n):
     """
     d = len(cross)
     if n is not None and 0 < FEW * n <= min(cross.shape):
-        values, left = eigh(cross @ cross.T, subset_by_index=[d - n - 1, d - 1])
+        values, left = np.linalg.eigh(cross @ cross.T)
+        values, left = values[d - n - 1 :], left[:, d - n - 1 :]
         below, lowest, highest = values[0], values[1], values[-1]
         if lowest > SMALL**2 * highest and lowest - below > NEARLY_ONE * highest:
             right = np.linalg.qr(cross.T @ left[:, 1:])[0]

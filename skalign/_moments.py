@@ -21,7 +21,6 @@ the roots one above the other (TSQR) and never squares the condition number.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg.blas import dsyrk
 
 from ._array_api import OnDevice, host, to_numpy
 
@@ -72,7 +71,7 @@ def batches(n_rows: int, n_features: int, kind: str = "covariance"):
     if kind == "qr":  # the roots one above the other want batches that are taller than wide
         size = max(BATCH_BYTES // (8 * n_features), 4 * n_features, 256)
     else:
-        size = max(BLOCK_BYTES // (8 * n_features), 256)
+        size = max(BLOCK_BYTES // (8 * n_features), 2 * n_features, 256)  # taller than the sums
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 
@@ -91,7 +90,8 @@ class Accumulator:
         self._shift: np.ndarray | None = None
         self._weight, self._n_rows = 0.0, 0
         self._roots: Moments | None = None
-        self._block: np.ndarray | None = None
+        self._block: np.ndarray | None = None  # memory that is used again
+        self._spare: np.ndarray | None = None
 
     def add(self, X: np.ndarray | OnDevice, weights: np.ndarray | None = None) -> bool:
         """Add a block; false, and nothing is added, if a mean of it is not finite."""
@@ -135,20 +135,18 @@ class Accumulator:
         sums = block.sum(axis=0) if weights is None else weights @ block
         if not np.isfinite(sums).all():
             return False
-        if self._shift is None:
-            d = len(shift)
-            self._shift, self._sums = shift, np.zeros(d)
-            self._products = np.zeros((d, d), order="F")
         if weights is not None:
             block *= np.sqrt(weights)[:, None]
-        self._sums += sums
+        # NumPy knows a product with its own transpose for a symmetric one; SciPy's BLAS beside it
+        # would have threads of its own, and the two stand in each other's way
+        if self._shift is None:
+            self._shift, self._sums, self._products = shift, sums, block.T @ block
+        else:
+            self._spare = np.matmul(block.T, block, out=self._spare)
+            self._sums += sums
+            self._products += self._spare
         self._weight += len(X) if weights is None else weights.sum()
         self._n_rows += len(X)
-        across = block.flags.c_contiguous
-        self._products = dsyrk(
-            1.0, block.T if across else block, beta=1.0, c=self._products,
-            trans=not across, lower=1, overwrite_c=1,
-        )  # fmt: skip
         return True
 
     def result(self) -> "Moments | None":
@@ -156,13 +154,10 @@ class Accumulator:
         if self.kind == "qr" or self._shift is None:
             return self._roots
         offset = self._sums / self._weight
-        products = self._products
-        if not isinstance(products, np.ndarray):
-            products = np.tril(to_numpy(products))
         with np.errstate(invalid="ignore", over="ignore"):
-            scatter = products + products.T  # of which one is a lower triangle
-            scatter[np.diag_indices(len(offset))] /= 2
-            scatter -= self._weight * np.outer(offset, offset)
+            between = np.sqrt(self._weight) * offset
+            scatter = np.outer(between, between)
+            np.subtract(to_numpy(self._products), scatter, out=scatter)
         return Moments(self._weight, self._n_rows, self._shift + offset, scatter=scatter)
 
 

@@ -41,6 +41,11 @@ class BlockRange:
         """Dimension of the range."""
         return len(self.spread)
 
+    @property
+    def map(self) -> np.ndarray:
+        """From x to q, (d, r)."""
+        return reciprocal(self.scale)[:, None] * (self.basis / self.spread)
+
     def coef(self, q: np.ndarray) -> np.ndarray:
         """Map functionals of q (r, k) to functionals of x (d, k)."""
         return reciprocal(self.scale)[:, None] * (self.basis @ (q / self.spread[:, None]))
@@ -100,7 +105,7 @@ def whiten_pairs(moments: Moments, columns, *, tol: float | None, eps: float) ->
                 cross[m, k] = a.white.T @ b.white
             elif moments.scatter is not None:
                 block = moments.scatter[np.ix_(columns[m], columns[k])] / moments.weight
-                cross[m, k] = a.coef(np.eye(a.rank)).T @ block @ b.coef(np.eye(b.rank))
+                cross[m, k] = a.map.T @ block @ b.map
     largest_first = [*map(correlations, cross.values())]
     pairs = Pairs(moments, list(columns), ranges, cross, True, largest_first)
     if moments.root is None and (pairs.nearly_one or not _covariance_suffices(ranges)):
@@ -124,8 +129,11 @@ def block_range(moments: Moments, columns, tol: float | None, eps: float) -> Blo
         floor = min(4 * rounding * len(columns), COARSEST)
     else:
         assert moments.scatter is not None
-        block = moments.scatter[np.ix_(columns[used], columns[used])] / moments.weight
-        values, vectors = np.linalg.eigh(block / np.outer(scale[used], scale[used]))
+        block = moments.scatter[np.ix_(columns[used], columns[used])]
+        unit = 1 / (np.sqrt(moments.weight) * scale[used])
+        block *= unit[:, None]
+        block *= unit
+        values, vectors = np.linalg.eigh(block)
         spread, right = np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1].T
         left, rounding = None, np.sqrt(rounding)
         floor = min(np.sqrt(len(columns)) * 4 * rounding, np.sqrt(cap))
