@@ -1,6 +1,6 @@
 """A fit on one worker process against two, of one BLAS thread each: time, and bytes that move.
 
-OPENBLAS_NUM_THREADS=1 python benchmarks/workers.py [--rows 400000] [--columns 256]
+OPENBLAS_NUM_THREADS=1 python benchmarks/workers.py [--rows 800000] [--columns 256]
 
 Chunks are made before the clock starts and lie in the memory of the workers, half of them with
 each: what is timed is the sums, the tree and the solution at the end.
@@ -63,7 +63,7 @@ def measure(workers, args, solver):
 def main():
     """Print a table of both solvers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, default=400_000)
+    parser.add_argument("--rows", type=int, default=800_000)
     parser.add_argument("--columns", type=int, default=256)
     parser.add_argument("--chunk", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=5)
