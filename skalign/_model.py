@@ -13,7 +13,7 @@ from ._white import NEARLY_ONE, BlockRange, Pairs
 
 # Correlations that differ by less are equal.
 TIE = 1e-12
-# So many times as many directions are cheaper to compute at once than the few alone.
+# Directions are few where there are so many times as many in all.
 FEW = 8
 # A Gram matrix keeps the digits of correlations down to this share of the largest.
 SMALL = 1e-2
@@ -229,8 +229,11 @@ def _leading(cross, n):
     A few of many come from the Gram matrix, and one step of Rayleigh and Ritz; where that would
     lose digits, or cut through equal values, all are computed.
     """
-    d = len(cross)
-    if n is not None and 0 < FEW * n <= min(cross.shape):
+    d = min(cross.shape)
+    if n is not None and 0 < FEW * n <= d:
+        if d < len(cross):  # the smaller of the two Gram matrices
+            right, root, left = _leading(cross.T, n)
+            return left.T, root, right.T
         values, left = np.linalg.eigh(cross @ cross.T)
         values, left = values[d - n - 1 :], left[:, d - n - 1 :]
         below, lowest, highest = values[0], values[1], values[-1]

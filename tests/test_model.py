@@ -29,7 +29,7 @@ def test_few_directions_are_the_first_of_all(rng, n, d, least):
     roots = np.sort(
         np.append(np.geomspace(1.0, least, n) * 0.9, rng.uniform(0, least / 2, d - n))
     )[::-1]
-    cross, left, right = between(rng, roots, d, d + 3)
+    cross, left, right = between(rng, roots, *rng.permutation([d, d + 3]))
     few = white_directions(cross, spread, n)
     every = white_directions(cross, spread)
     for found, whole, made in zip(few, every, (left, right), strict=True):
