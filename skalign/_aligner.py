@@ -9,12 +9,7 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.utils.validation import (
-    check_array,
-    check_is_fitted,
-    check_random_state,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, check_random_state
 
 from . import _alignment, _dask, _information, _missing, _model, _pairs
 from ._array_api import OnDevice, accepted, on_device, together
@@ -265,23 +260,14 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if _dask.is_dask(X):
             return _dask.partial_fit(self, X, sample_weight, first)
         frame = X
-        X = validate_data(
-            self,
-            X,
-            reset=first,
-            dtype=accepted(X, "numeric"),
-            ensure_all_finite=False,
-            ensure_min_features=2 if first else 1,
-        )
-        X = on_device(X)
+        X = validate_stack(self, X, reset=first, dtype="numeric", ensure_min_samples=1)
         weights = check_weights(sample_weight, X)
         if first:
             names = column_names(self, frame)
             self._blocks = resolve(self.modalities, X.shape[1], frame, names)
             self._seen = _pairs.Seen.nothing(X.shape[1])
-        kind = "covariance" if self.solver == "covariance" else "qr"
         assert self._seen is not None
-        self._seen = self._seen.with_rows(X, weights, self._blocks, kind)
+        self._seen = self._seen.with_rows(X, weights, self._blocks, self._streamed_kind())
         return self._learn_from_seen()
 
     @keep_state_on_error
@@ -508,6 +494,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             return self.solver
         # the gauge of the paper is not white: only a root keeps its small end accurate
         return "covariance" if self.whiten and shape[0] > shape[1] else "qr"
+
+    def _streamed_kind(self):
+        return "covariance" if self.solver == "covariance" else "qr"
 
     def _count_components(self, pairs, pvalues):
         if self.n_components is None:

@@ -53,8 +53,8 @@ def partial_fit(aligner, X, sample_weight, first):
         aligner._blocks, _ = _prepare(aligner, X)
         aligner._seen = Seen.nothing(aligner._blocks.n_features)
     validate_data(aligner, template_of(X), reset=False, skip_check_array=True)
-    kind = "covariance" if aligner.solver == "covariance" else "qr"
-    aligner._seen = aligner._seen.merged(_see(X, sample_weight, aligner._blocks, kind))
+    seen = _see(X, sample_weight, aligner._blocks, aligner._streamed_kind())
+    aligner._seen = aligner._seen.merged(seen)
     return aligner._learn_from_seen()
 
 

@@ -33,16 +33,11 @@ def rounding_of(dtype) -> float:
 
 
 def validate_stack(estimator, X, *, reset=False, dtype=FLOATS, **options):
-    """Validate stacked blocks; NaN and infinity are left to :func:`_blocks.presence`."""
+    """Validate stacked blocks; NaN and infinity are left to :func:`_stacking.presence`."""
+    least = 2 if reset else 1
+    options = {"ensure_min_samples": least, "ensure_min_features": least, **options}
     X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        dtype=accepted(X, dtype),
-        ensure_all_finite=False,
-        ensure_min_samples=2 if reset else 1,
-        ensure_min_features=2 if reset else 1,
-        **options,
+        estimator, X, reset=reset, dtype=accepted(X, dtype), ensure_all_finite=False, **options
     )
     return on_device(X)
 
