@@ -1,15 +1,40 @@
 """A classifier of one modality, on its own: what a transfer leaves to deploy."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._array_api import accepted, host, like, on_device
-from ._student_law import law_of_features
+from ._encoder import ModalityEncoder
+from ._student_law import StudentLaw
 from ._validation import FLOATS
 
 # Rows that are classified at a time: bounds the memory of the densities.
 BATCH = 8192
+
+
+@dataclass(frozen=True)
+class EncodedLaw:
+    """A law of scores, asked about features."""
+
+    encoder: ModalityEncoder
+    law: Any
+
+    def class_proba(self, X) -> np.ndarray:
+        """Class probabilities of features, shape (n, C)."""
+        Z = self.encoder._encode(X).astype(np.float64, copy=False)
+        return self.law.class_proba(Z)
+
+
+def law_of_features(encoder: ModalityEncoder, law):
+    """Give a law that takes features, from one of their scores."""
+    direct = None
+    if isinstance(law, StudentLaw):
+        direct = law.of_features(encoder.coef_, encoder.mean_)
+    return EncodedLaw(encoder, law) if direct is None else direct
 
 
 class ModalityClassifier(ClassifierMixin, BaseEstimator):

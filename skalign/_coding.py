@@ -57,7 +57,7 @@ class Coding:
         return X
 
     def _transform_on_device(self, X):
-        """As `transform`, by one product; a missing block is put at its mean: latent 0."""
+        """As for NumPy, by one product; a missing block is put at its mean: latent 0."""
         maps, mean = np.zeros((X.shape[1], self.n_components)), np.zeros(X.shape[1])
         for columns, encoder in zip(self.blocks.columns, self.encoders, strict=True):
             maps[columns], mean[columns] = encoder.coef_.T, encoder.mean_
@@ -68,7 +68,7 @@ class Coding:
         return X.filled(mean).affine(maps, mean, share=1 / present.sum(axis=1))
 
     def _fill_on_device(self, X):
-        """As `_fill`, of which nothing is in place."""
+        """As `_fill_here`, of which nothing is in place."""
         present, n_modalities = self.presence(X), len(self.encoders)
         parts, positions = [], []
         for pattern in np.unique(present, axis=0):

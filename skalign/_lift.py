@@ -87,8 +87,25 @@ def _sums(Z, landmarks, gamma, origin, resp, weights):
 
 def gaussian_kernel(A, B, gamma):
     """``exp(-gamma |a - b|^2)``, shape (len(A), len(B))."""
-    left = np.column_stack([A, np.sum(A * A, axis=1), np.ones(len(A))])
-    out = left @ np.vstack([2 * B.T, np.full(len(B), -1.0), -np.sum(B * B, axis=1)])
+    out = powers(A) @ exponents(B, gamma).T
     np.minimum(out, 0.0, out=out)
-    out *= gamma
     return np.exp(out, out=out)
+
+
+def powers(X, mean=0.0, unit=1.0):
+    """Points ``(X - mean) * unit``, their squares and ones, side by side: (n, d + 2)."""
+    d = X.shape[1]
+    out = np.empty((len(X), d + 2))
+    points = out[:, :d]
+    np.subtract(X, mean, out=points)
+    points *= unit
+    squares = np.einsum("ij,ij->i", points, points)
+    out[:, d] = np.minimum(squares, np.finfo(float).max)  # times zero it is zero
+    out[:, d + 1] = 1.0
+    return out
+
+
+def exponents(landmarks, gamma):
+    """Exponents of the kernel as linear maps of the powers: (L, d + 2)."""
+    squares = np.sum(landmarks**2, axis=1)
+    return gamma * np.column_stack([2 * landmarks, np.full(len(landmarks), -1.0), -squares])

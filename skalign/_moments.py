@@ -76,6 +76,12 @@ def batches(n_rows: int, n_features: int, kind: str = "covariance"):
         yield slice(start, min(start + size, n_rows))
 
 
+def counted(X, weights, rows):
+    """Rows of a batch that have a positive weight, and their weights."""
+    batch, w = X[rows], None if weights is None else weights[rows]
+    return (batch, w) if w is None or w.all() else (batch[w > 0], w[w > 0])
+
+
 class Accumulator:
     """Sums up blocks of rows in float64, whatever their type and order.
 
@@ -99,9 +105,14 @@ class Accumulator:
             return True
         with np.errstate(invalid="ignore", over="ignore"):  # infinity in, NaN out
             if self.kind == "covariance" and isinstance(X, OnDevice) and X.double:
-                return self._add_on_device(X, weights)
-            add = self._add_root if self.kind == "qr" else self._add
-            return add(host(X), weights)
+                added = self._add_on_device(X, weights)
+            else:
+                add = self._add_root if self.kind == "qr" else self._add
+                added = add(host(X), weights)
+        if added:
+            self._weight += len(X) if weights is None else weights.sum()
+            self._n_rows += len(X)
+        return added
 
     def _add_root(self, X, weights):
         batch = _root_of(X, weights)
@@ -118,8 +129,6 @@ class Accumulator:
             self._shift, self._sums, self._products = shift, sums, products
         else:
             self._sums, self._products = self._sums + sums, self._products + products
-        self._weight += len(X) if weights is None else weights.sum()
-        self._n_rows += len(X)
         return True
 
     def _add(self, X, weights):
@@ -145,8 +154,6 @@ class Accumulator:
             self._spare = np.matmul(block.T, block, out=self._spare)
             self._sums += sums
             self._products += self._spare
-        self._weight += len(X) if weights is None else weights.sum()
-        self._n_rows += len(X)
         return True
 
     def result(self) -> "Moments | None":
@@ -157,7 +164,11 @@ class Accumulator:
         with np.errstate(invalid="ignore", over="ignore"):
             between = np.sqrt(self._weight) * offset
             scatter = np.outer(between, between)
-            np.subtract(to_numpy(self._products), scatter, out=scatter)
+            products = self._products
+            if not isinstance(products, np.ndarray):  # a device need not round both halves alike
+                products = np.tril(to_numpy(products))
+                products += np.tril(products, -1).T
+            np.subtract(products, scatter, out=scatter)
         return Moments(self._weight, self._n_rows, self._shift + offset, scatter=scatter)
 
 

@@ -8,7 +8,7 @@ from ._array_api import OnDevice, beside, host
 from ._blocks import Blocks
 from ._missing import Incomplete
 from ._model import Model, build_model, exact_directions, stack_rank
-from ._moments import Accumulator, Moments, about_zero, batches, merge
+from ._moments import Accumulator, Moments, about_zero, batches, counted, merge
 from ._progress import Progress
 from ._refine import refined
 from ._stacking import presence
@@ -124,9 +124,7 @@ def sum_up(X, weights, blocks: Blocks, kind: str, progress=None) -> Patterns:
     # each batch on a device has a price of its own
     size = "qr" if isinstance(X, OnDevice) else kind
     for rows in batches(len(X), X.shape[1], size):
-        batch, w = X[rows], None if weights is None else weights[rows]
-        if w is not None and not w.all():
-            batch, w = batch[w > 0], w[w > 0]
+        batch, w = counted(X, weights, rows)
         # a NaN or infinity shows in the mean; only then are rows looked at
         if not sums[everything].add(batch, w):
             _add_by_pattern(sums, X, weights, blocks, rows)
@@ -145,9 +143,9 @@ def sum_up(X, weights, blocks: Blocks, kind: str, progress=None) -> Patterns:
 def _add_by_pattern(sums, X, weights, blocks, rows):
     batch, w = X[rows], None if weights is None else weights[rows]
     present = presence(batch, blocks, rows.start)
-    counted = np.ones(len(batch), dtype=bool) if w is None else w > 0
-    for pattern in np.unique(present[counted & present.any(axis=1)], axis=0):
-        mine = np.flatnonzero((present == pattern).all(axis=1) & counted)
+    counts = np.ones(len(batch), dtype=bool) if w is None else w > 0
+    for pattern in np.unique(present[counts & present.any(axis=1)], axis=0):
+        mine = np.flatnonzero((present == pattern).all(axis=1) & counts)
         part = batch[mine]
         if not pattern.all():
             part = beside([blocks.take(part, m) for m in np.flatnonzero(pattern)])
@@ -228,8 +226,7 @@ class Seen:
 
     def __sizeof__(self) -> int:  # schedulers that move it go by this
         arrays = [a for m in self.sums.values() for a in (m.mean, m.scatter, m.root)]
-        hashes = 100 * len(self.different.seen)  # of bytes in a set, about
-        return sum(a.nbytes for a in arrays if a is not None) + hashes
+        return sum(a.nbytes for a in (*arrays, self.different.seen) if a is not None)
 
     def n_pairs(self, blocks: Blocks) -> int:
         """Number of complete rows."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._array_api import host
 from ._blocks import Blocks
-from ._moments import Accumulator, Moments, batches
+from ._moments import Accumulator, Moments, batches, counted
 
 # Mapped columns whose mean square is below this hold nothing but rounding.
 NOTHING = 1e-9
@@ -40,9 +40,8 @@ def refined(X, weights, blocks: Blocks, total: Moments, progress=None) -> Moment
     maps = [_white_map(total, blocks.indices(m)) for m in range(len(blocks))]
     mapped = Accumulator()
     for rows in batches(*X.shape):
-        batch, w = host(X[rows]), None if weights is None else weights[rows]
-        if w is not None and not w.all():
-            batch, w = batch[w > 0], w[w > 0]
+        batch, w = counted(X, weights, rows)
+        batch = host(batch)
         Y = np.hstack(
             [
                 np.subtract(blocks.take(batch, m), total.mean[blocks.columns[m]]) @ there

@@ -11,11 +11,10 @@ of scores is one of features, too, and the product with the axes is saved.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from ._encoder import ModalityEncoder
+from ._lift import exponents, powers
 from ._tied import row_blocks
 
 # Rows that are classified at a time, or more.
@@ -45,12 +44,11 @@ class StudentLaw:
         intercept[classes] = self.intercept
         return replace(self, linear=linear, lifted=lifted, intercept=intercept)
 
-    def of_features(self, encoder: ModalityEncoder) -> "StudentLaw | None":
-        """Give the same law of features, of which this is one of their scores.
+    def of_features(self, coef, mean) -> "StudentLaw | None":
+        """Give the same law of features, where this is one of scores ``(x - mean) @ coef.T``.
 
         None where it takes the scores, since these leave something of the features out.
         """
-        coef, mean = encoder.coef_, encoder.mean_
         if len(self.landmarks) == 0:
             none = np.zeros((0, len(mean)))
             return replace(self, linear=coef.T @ self.linear, landmarks=none, mean=mean)
@@ -76,8 +74,8 @@ class StudentLaw:
         lifted = np.ascontiguousarray(self.lifted[:, possible].T)
         out = np.zeros((len(X), len(self.intercept)))
         for s in row_blocks(len(X), max(n_landmarks, d), LEAST_ROWS):
-            exponents = maps @ self._powers(X[s]).T  # points in memory's order: softmax likes that
-            kernel, scores = exponents[:n_landmarks], exponents[n_landmarks:]
+            both = maps @ powers(X[s], self.mean, self.unit).T  # softmax likes a long row a class
+            kernel, scores = both[:n_landmarks], both[n_landmarks:]
             if n_landmarks:
                 # rounding may leave distances below zero, but by far too little to matter
                 scores += lifted @ np.exp(kernel, out=kernel)
@@ -89,42 +87,7 @@ class StudentLaw:
 
     def _maps(self, classes):
         """Exponents of the kernel, and linear scores, as maps (L + C, d + 2) of the powers."""
-        n_landmarks, d = self.landmarks.shape
-        maps = np.zeros((n_landmarks + len(classes), d + 2))
-        maps[:n_landmarks, :d] = 2 * self.gamma * self.landmarks
-        maps[:n_landmarks, d] = -self.gamma
-        maps[:n_landmarks, d + 1] = -self.gamma * np.sum(self.landmarks**2, axis=1)
-        maps[n_landmarks:, :d] = self.linear[:, classes].T
-        maps[n_landmarks:, d + 1] = self.intercept[classes]
-        return maps
-
-    def _powers(self, X):
-        """Points ``u``, their squares and ones, side by side."""
-        d = X.shape[1]
-        powers = np.empty((len(X), d + 2))
-        points = powers[:, :d]
-        np.subtract(X, self.mean, out=points)
-        points *= self.unit
-        squares = np.einsum("ij,ij->i", points, points)
-        powers[:, d] = np.minimum(squares, np.finfo(float).max)  # a map of zero stays zero
-        powers[:, d + 1] = 1.0
-        return powers
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A law of scores, asked about features."""
-
-    encoder: ModalityEncoder
-    law: Any
-
-    def class_proba(self, X) -> np.ndarray:
-        """Class probabilities of features, shape (n, C)."""
-        Z = self.encoder._encode(X).astype(np.float64, copy=False)
-        return self.law.class_proba(Z)
-
-
-def law_of_features(encoder: ModalityEncoder, law):
-    """Give a law that takes features, from one of their scores."""
-    direct = law.of_features(encoder) if isinstance(law, StudentLaw) else None
-    return Encoded(encoder, law) if direct is None else direct
+        linear = np.zeros((len(classes), len(self.linear) + 2))
+        linear[:, :-2] = self.linear[:, classes].T
+        linear[:, -1] = self.intercept[classes]
+        return np.vstack([exponents(self.landmarks, self.gamma), linear])

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
+from skalign._classifier import EncodedLaw, law_of_features
 from skalign._encoder import ModalityEncoder
-from skalign._student_law import Encoded, StudentLaw, law_of_features
+from skalign._student_law import StudentLaw
 
 few = settings(max_examples=30, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -39,7 +40,7 @@ def test_features_and_scores_say_the_same(rng, d, left_out, n_landmarks):
     expected = softmax(Z @ law.linear + kernel @ law.lifted + law.intercept, axis=1)
     np.testing.assert_allclose(law.class_proba(Z), expected, atol=1e-10)
     direct = law_of_features(encoder, law)
-    assert isinstance(direct, Encoded) == (n_landmarks > 0 and len(encoder.coef_) < d)
+    assert isinstance(direct, EncodedLaw) == (n_landmarks > 0 and len(encoder.coef_) < d)
     np.testing.assert_allclose(direct.class_proba(X), expected, atol=1e-10)
 
 
