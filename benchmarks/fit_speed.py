@@ -20,6 +20,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from predict_speed import peak
 from scipy.linalg.blas import dsyrk
 from sklearn.cross_decomposition import CCA
 
@@ -129,18 +130,20 @@ def against_peers(repeats):
 
 
 def by_length(repeats, folder):
-    """Slope of log time over log n, in one piece and in batches."""
-    times = []
+    """Slope of log time over log n, and memory beside the data."""
+    times, peaks = [], []
     for n in LENGTHS:
         X = pairs(n, 32)
         aligner = NullSpaceAligner(10)
         times.append(np.median(turns([lambda a=aligner, X=X: a.fit(X)], max(3, repeats // 2))))
+        peaks.append(peak(aligner.fit, X))
     slope = np.polyfit(np.log(LENGTHS), np.log(times), 1)[0]
     print(
         "Seconds over n, 32 + 32 columns:",
         *(f"{n:,}: {t:.4f}" for n, t in zip(LENGTHS, times, strict=True)),
     )
     print(f"  slope of log time over log n: {slope:.3f}")
+    print("  MiB beside the data, at most:", *(f"{mib:.1f}" for mib in peaks))
     if folder is not None:
         import matplotlib
 
