@@ -1,33 +1,63 @@
-"""Which columns belong to which modality."""
+"""The input contract: which columns belong to which modality, and which rows have which.
+
+A sample is one row of a 2-D array in which the blocks of all modalities stand side by side. A
+modality that a sample lacks is a block of NaN. Columns that no modality selects are left aside
+before anything is converted, so that they may hold anything.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_array
+
+from ._utils._array_api import as_rows, not_finite, take
+from ._utils._validation import FLOATS, column_names, is_frame
 
 Columns = slice | np.ndarray
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Names and columns of the modalities of a stacked array.
+    """Names and columns of the modalities of a table.
 
     Attributes
     ----------
     names : tuple of str
         One name per modality.
     columns : tuple of slice or ndarray of int
-        Columns of each block; a slice wherever they are contiguous, so that taking
-        a block costs no copy.
+        Columns of each block among the selected ones; a slice wherever they are contiguous, so
+        that taking a block costs no copy.
     n_features : int
-        Width of the stacked array.
+        Number of columns that are selected.
+    selected : ndarray of int or None
+        Columns of the table that belong to a modality, ascending; None where all do.
     """
 
     names: tuple[str, ...]
     columns: tuple[Columns, ...]
     n_features: int
+    selected: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, names, columns) -> "Blocks":
+        """Blocks of names, and of the columns of a table that belong to each.
+
+        Parameters
+        ----------
+        names : sequence of str
+        columns : list of slice or ndarray of int
+        """
+        if all(isinstance(c, slice) for c in columns):
+            return cls(tuple(names), tuple(columns), columns[-1].stop)
+        every = np.sort(np.concatenate(columns))
+        if every[-1] + 1 == len(every):
+            return cls(tuple(names), tuple(map(_contiguous, columns)), len(every))
+        places = tuple(_contiguous(np.searchsorted(every, c)) for c in columns)
+        return cls(tuple(names), places, len(every), every)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -37,8 +67,16 @@ class Blocks:
         return X[:, self.columns[m]]
 
     def indices(self, m: int) -> np.ndarray:
-        """Column numbers of modality ``m``."""
+        """Numbers of the columns of modality ``m`` among those that are selected."""
         return np.arange(self.n_features)[self.columns[m]]
+
+    def of_table(self, m: int) -> np.ndarray:
+        """Numbers of the columns of modality ``m`` in the table."""
+        return self.indices(m) if self.selected is None else self.selected[self.columns[m]]
+
+    def select(self, X):
+        """The selected columns of an array or dataframe, as what it is."""
+        return X if self.selected is None else select(X, self.selected)
 
     @property
     def widths(self) -> list[int]:
@@ -48,19 +86,6 @@ class Blocks:
     def position(self, modality: int | str, parameter: str = "modality") -> int:
         """Position of a modality that is given by position or by name."""
         return position_of(modality, self.names, parameter)
-
-
-class NamedList(list):
-    """A list, one item per modality, that also answers to the modalities' names."""
-
-    def __init__(self, items=(), names=()):
-        super().__init__(items)
-        self.names = tuple(names)
-
-    def __getitem__(self, key):
-        if isinstance(key, str):
-            key = position_of(key, self.names, "modality")
-        return super().__getitem__(key)
 
 
 def position_of(modality: Any, names: Sequence[str], parameter: str) -> int:
@@ -88,7 +113,7 @@ def resolve(modalities, n_features: int, frame=None, feature_names=None) -> Bloc
     modalities : None, sequence of int, or mapping of str to columns
         As documented in :class:`skalign.NullSpaceAligner`.
     n_features : int
-        Width of the stacked array.
+        Width of the table.
     frame : array or dataframe, optional
         The data as the user gave them; callables are called on it.
     feature_names : sequence of str, optional
@@ -96,8 +121,10 @@ def resolve(modalities, n_features: int, frame=None, feature_names=None) -> Bloc
     """
     if modalities is None:
         first = (n_features + 1) // 2
-        names, columns = default_names(2), [slice(0, first), slice(first, n_features)]
-    elif isinstance(modalities, Mapping):
+        return Blocks.of(default_names(2), [slice(0, first), slice(first, n_features)])
+    if not isinstance(modalities, Mapping):
+        names, columns = _from_widths(modalities, n_features)
+    else:
         names = tuple(modalities)
         bad = [name for name in names if not isinstance(name, str)]
         if bad:
@@ -106,14 +133,46 @@ def resolve(modalities, n_features: int, frame=None, feature_names=None) -> Bloc
             _select(name, columns, n_features, frame, feature_names)
             for name, columns in modalities.items()
         ]
-        _check_partition(names, columns, n_features, feature_names)
-    else:
-        names, columns = _from_widths(modalities, n_features)
+        _check_apart(names, columns, n_features, feature_names)
     if len(names) < 2:
         raise ValueError(
-            f"modalities={modalities!r} gives {len(names)} modality: at least two are needed."
+            f"modalities={short(modalities)} gives {len(names)} modality: at least two are needed."
         )
-    return Blocks(tuple(names), tuple(_contiguous(c) for c in columns), n_features)
+    return Blocks.of(names, columns)
+
+
+def resolve_table(modalities, table) -> Blocks:
+    """Blocks of an array or dataframe."""
+    return resolve(modalities, table.shape[1], table, column_names(table))
+
+
+def read_array(table, blocks: Blocks, dtype=FLOATS):
+    """The selected columns of a validated array or a dataframe, as rows of numbers.
+
+    Raises
+    ------
+    ValueError
+        If a column of a dataframe holds no numbers; the message has the modality and the column.
+    """
+    if not is_frame(table):
+        X = as_rows(table)
+        return X if blocks.selected is None else X[:, blocks.selected]
+    part = blocks.select(table)
+    try:
+        return check_array(part, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
+    except (TypeError, ValueError):
+        for m, name in enumerate(blocks.names):
+            for column in blocks.indices(m):
+                values = np.asarray(select(part, np.array([column]))).ravel()
+                try:
+                    check_array(values[:, None], dtype=dtype, ensure_all_finite=False)
+                except (TypeError, ValueError) as error:
+                    raise ValueError(
+                        f"modality {name!r}: column {list(part.columns)[column]!r} holds "
+                        f"{short(values[0])}, which is no number: encode it before, or select "
+                        "columns of numbers."
+                    ) from error
+        raise
 
 
 def default_names(n_modalities: int) -> tuple[str, ...]:
@@ -124,13 +183,19 @@ def default_names(n_modalities: int) -> tuple[str, ...]:
 def _from_widths(widths, n_features):
     if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
         raise ValueError(
-            f"modalities={widths!r} must be None, a sequence of block widths, or a mapping "
+            f"modalities={short(widths)} must be None, a sequence of block widths, or a mapping "
             "of names to columns."
         )
     if isinstance(widths, np.ndarray) and widths.ndim != 1:
         raise ValueError(f"modalities={widths!r}: give one width a modality.")
     widths = [w.item() if isinstance(w, np.generic) else w for w in widths]
     for m, width in enumerate(widths):
+        if isinstance(width, str):
+            raise ValueError(
+                f"modalities[{m}]={width!r}: a list gives widths, a positive integer each. Name "
+                f"modalities by a mapping to their columns, such as {{{width!r}: slice(0, 3)}} or "
+                f"{{{width!r}: make_column_selector({'^' + width!r})}}."
+            )
         if not isinstance(width, Integral) or isinstance(width, bool) or width < 1:
             raise ValueError(f"modalities[{m}]={width!r}: a width is a positive integer.")
     total = int(sum(widths))
@@ -217,7 +282,9 @@ def _name_slice(modality, selector, feature_names):
     return slice(start, stop, selector.step)
 
 
-def _check_partition(names, columns, n_features, feature_names):
+def _check_apart(names, columns, n_features, feature_names):
+    """Raise where a column is selected twice."""
+
     def called(column):
         return repr(int(column) if feature_names is None else str(feature_names[column]))
 
@@ -235,12 +302,6 @@ def _check_partition(names, columns, n_features, feature_names):
                 f"column {called(taken[0])}."
             )
         owner[found] = m
-    left = np.flatnonzero(owner < 0)
-    if len(left):
-        raise ValueError(
-            f"{len(left)} columns belong to no modality, the first is {called(left[0])}: "
-            "select every column of X once, or drop them before."
-        )
 
 
 def _contiguous(columns):
@@ -249,3 +310,118 @@ def _contiguous(columns):
     if np.all(np.diff(columns) == 1):
         return slice(int(columns[0]), int(columns[-1]) + 1)
     return columns
+
+
+def presence(X: Any, blocks: Blocks, first_row: int = 0) -> np.ndarray:
+    """Which modalities each row has.
+
+    Parameters
+    ----------
+    X : ndarray or DeviceRows of shape (n_samples, n_features)
+    blocks : Blocks
+    first_row : int, default=0
+        Number of the first row, for the messages.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_samples, n_modalities)
+
+    Raises
+    ------
+    ValueError
+        If a block holds infinity, or NaN in some of its columns only.
+    """
+    present = np.ones((len(X), len(blocks)), dtype=bool)
+    for m, name in enumerate(blocks.names):
+        infinite, some, all_ = not_finite(blocks.take(X, m))
+        if infinite.any():
+            raise ValueError(
+                f"Input X contains infinity: modality {name!r}, row "
+                f"{first_row + np.flatnonzero(infinite)[0]}. Remove or clip such values."
+            )
+        present[:, m] = ~all_
+        partly = some & ~all_
+        if partly.any():
+            raise ValueError(
+                f"Input X contains NaN in part of a block: modality {name!r}, row "
+                f"{first_row + np.flatnonzero(partly)[0]}. A missing modality is a block "
+                "that is all NaN. Impute scattered missing values inside the blocks, in rows that "
+                "have them: skalign.BlockImputer does."
+            )
+    return present
+
+
+def select(X, columns: Columns, rows=None):
+    """Some columns, and some rows, of an array or dataframe, as what it is."""
+    if hasattr(X, "iloc"):  # pandas
+        X = X.iloc[:, columns]
+        return X if rows is None else X.iloc[rows]
+    if hasattr(X, "select") and hasattr(X, "columns"):  # polars
+        X = X[:, columns if isinstance(columns, slice) else columns.tolist()]
+        return X if rows is None else X[rows.tolist()]
+    return take(X, slice(None) if rows is None else rows, columns)
+
+
+def stack_modalities(*blocks, widths=None) -> np.ndarray:
+    """Put the blocks of several modalities side by side, ``None`` where one is missing.
+
+    Parameters
+    ----------
+    *blocks : array-like of shape (n_samples, d_m), or None
+        One block per modality, rows paired. ``None`` stands for a modality that these
+        samples lack; its columns become NaN.
+    widths : sequence of int, default=None
+        Width ``d_m`` of each modality. Needed where a block is ``None``.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, d_1 + ... + d_M)
+        float32 if every given block is, float64 otherwise.
+
+    Raises
+    ------
+    ValueError
+        If no block is given, if a width is needed and not given, or if the blocks
+        differ in their number of rows.
+
+    Examples
+    --------
+    >>> from skalign import stack_modalities
+    >>> stack_modalities([[1.0, 2.0]], None, widths=(2, 1))
+    array([[ 1.,  2., nan]])
+    """
+    given = {m: np.asarray(block) for m, block in enumerate(blocks) if block is not None}
+    if not given:
+        raise ValueError("no block is given: at least one modality must be present.")
+    for m, array in given.items():
+        if array.ndim != 2 or array.dtype.kind not in "iufb":
+            raise ValueError(
+                f"block {m} has shape {array.shape} and dtype {array.dtype}: give a 2-D array of "
+                "numbers."
+            )
+    if widths is None:
+        missing = [m for m in range(len(blocks)) if m not in given]
+        if missing:
+            raise ValueError(f"block {missing[0]} is None: pass widths=(d_1, ..., d_M).")
+        widths = [array.shape[1] for array in given.values()]
+    if np.ndim(widths) != 1 or not all(isinstance(w, Integral) and int(w) > 0 for w in widths):
+        raise ValueError(f"widths={widths!r} must be positive integers, one a block.")
+    if len(widths) != len(blocks):
+        raise ValueError(f"{len(blocks)} blocks, but {len(widths)} widths: one width a block.")
+    first, n_samples = next((m, len(array)) for m, array in given.items())
+    for m, array in given.items():
+        if array.shape[1] != widths[m]:
+            raise ValueError(
+                f"block {m} has shape {array.shape}, expected (n_samples, {widths[m]})."
+            )
+        if len(array) != n_samples:
+            raise ValueError(
+                f"block {m} has {len(array)} rows, block {first} has {n_samples}: "
+                "rows must be paired."
+            )
+    single = all(array.dtype == np.float32 for array in given.values())
+    X = np.full((n_samples, sum(widths)), np.nan, dtype=np.float32 if single else np.float64)
+    edges = np.concatenate([[0], np.cumsum(widths)])
+    for m, array in given.items():
+        X[:, edges[m] : edges[m + 1]] = array
+    return X

@@ -1,11 +1,11 @@
 """How well modalities agree: latents with each other and with the truth, and class probabilities.
 
-Functions of latents and of probabilities take arrays and give floats. `agreement_scorer` takes a
-fitted :class:`~skalign.CrossModalTransferClassifier`, for the ``scoring`` of scikit-learn.
+Functions of latents and of probabilities take arrays and give floats. A scorer of fitted transfers
+is :func:`skalign.model_selection.agreement_scorer`.
 """
 
-from ._agreement import agreement_score, agreement_scorer
-from ._latents import (
+from ._agreement import agreement_score
+from ._alignment import (
     alignment_error,
     latent_r2,
     principal_angles,
@@ -15,7 +15,6 @@ from ._latents import (
 
 __all__ = [
     "agreement_score",
-    "agreement_scorer",
     "alignment_error",
     "latent_r2",
     "principal_angles",

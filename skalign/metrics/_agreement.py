@@ -1,18 +1,30 @@
-"""How far decisions of one modality agree with the posterior of another, beyond chance."""
+r"""How far decisions of one modality agree with the posterior of another, beyond chance.
+
+Pair :math:`i` has the source's posterior :math:`p_i`, a weight :math:`w_i` and the decision
+:math:`v_i` of the target, a unit vector; bars are weighted means. The agreement is
+
+.. math:: \frac{\sum_i w_i\,(p_i - \bar p) \cdot v_i}
+               {\sum_i w_i\,(\max_c p_{ic} - \bar p \cdot \bar v)} ,
+
+where :math:`\bar p \cdot \bar v` is what pairs of rows drawn apart from each other give. The
+numerator is a sum of :math:`a_i \cdot v_i` with :math:`\sum_i a_i = 0`, so that its mean over all
+shuffles of the decisions is exactly 0; its variance is that of Hoeffding's combinatorial central
+limit theorem, :math:`\sum_{cd} A_{cd} V_{cd} / (n - 1)`, with :math:`A` and :math:`V` the
+scatter matrices of :math:`a` and :math:`v`. Without weights, the mean of the agreement itself over
+all shuffles is 0, too.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
+from scipy.stats import norm
 
-from .._chance import beyond_chance
-from .._transfer import CrossModalTransferClassifier
-from .._validation import check_weights
-from ._latents import Floats, _check_matrix
+from .._utils._validation import check_weights
+from ._alignment import Floats, check_matrix
 
+# What a mean over rows may owe to rounding.
+NEGLIGIBLE = 1e-12
 # Rounding of single precision, over many classes, is far below this.
 _SUM_TOLERANCE = 1e-3
 
@@ -58,7 +70,7 @@ def agreement_score(
 
     See Also
     --------
-    agreement_scorer : The score of a fitted CrossModalTransferClassifier on held-out pairs.
+    skalign.model_selection.agreement_scorer : The score of a fitted CrossModalTransferClassifier on held-out pairs.
 
     Examples
     --------
@@ -75,111 +87,47 @@ def agreement_score(
             f"target_proba has shape {target.shape} but source_proba has {source.shape}: both "
             "hold the same pairs and classes."
         )
-    weight = _check_weight(sample_weight, source)
-    return beyond_chance(source, np.argmax(target, axis=1), weight)[0]
+    weight = check_weights(sample_weight, len(source))
+    weight = np.ones(len(source)) if weight is None else weight
+    return agreement_test(source, np.argmax(target, axis=1), weight)[0]
 
 
-def agreement_scorer(
-    estimator: Any, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
-) -> float:
-    """Score a transfer on held-out pairs without any label: ``scoring=agreement_scorer``.
-
-    Compares what the source classifier says of the pairs in ``X`` with what the target alone
-    says, whatever ``predict_from`` is, by :func:`agreement_score`. Other rows do not count. It
-    fits into :class:`~sklearn.model_selection.GridSearchCV`,
-    :func:`~sklearn.model_selection.cross_validate` and their kin.
-
-    .. warning::
-        The source is taken at its word. Compare settings that share the source classifier; a
-        poor source may be easier to agree with than a good one.
+def agreement_test(posterior, chosen, weights):
+    """Agreement of decisions with a posterior beyond chance, and its p-value.
 
     Parameters
     ----------
-    estimator : CrossModalTransferClassifier, Pipeline or search
-        Fitted. A pipeline must end in one of the three, a search must hold a ``best_estimator_``.
-    X : array-like of shape (n_samples, n_features)
-        Blocks of all modalities side by side; a missing block is NaN.
-    y : object, default=None
-        Never looked at.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights; a weight of two counts a row twice.
+    posterior : ndarray of shape (n, C)
+    chosen : ndarray of int, shape (n,)
+        Class that each pair is given.
+    weights : ndarray of shape (n,)
 
     Returns
     -------
-    float
-        0 is chance, and where the classifier has refused to predict more than the prior; 1 is
-        the most that the source's doubt allows.
-
-    Raises
-    ------
-    TypeError
-        If there is no CrossModalTransferClassifier in ``estimator`` to be found.
-    ValueError
-        If no row has both the source and the target, or if weights misfit.
-
-    See Also
-    --------
-    agreement_score : The score itself, of two arrays.
-
-    Examples
-    --------
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from skalign import CrossModalTransferClassifier, NullSpaceAligner
-    >>> from skalign.datasets import make_paired_gaussians
-    >>> from skalign.metrics import agreement_scorer
-    >>> data = make_paired_gaussians(
-    ...     600, n_features=(5, 8), n_latent=4, n_classes=3, noise=0.5, random_state=0
-    ... )
-    >>> X, y = data.X.copy(), data.y.copy()
-    >>> X[:300, 5:] = float("nan")  # labelled: first modality only
-    >>> y[300:] = -1                # pairs: no label
-    >>> search = GridSearchCV(
-    ...     CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=[5, 8])),
-    ...     {"aligner__n_components": [1, 4]},
-    ...     scoring=agreement_scorer,
-    ... ).fit(X, y)
-    >>> search.best_params_
-    {'aligner__n_components': 4}
+    agreement : float
+        0 is what shuffled pairs give, 1 the most that the posterior allows; 0 where shuffling
+        changes nothing.
+    pvalue : float
+        Of an agreement as high, were the pairs shuffled.
     """
-    model, X = _find_transfer(estimator, X)
-    rows, source, target = model._both_probas(X)
-    if not len(rows):
-        names = model.aligner_.modality_names_
-        source_name, target_name = (names[m] for m in model._roles)
-        raise ValueError(
-            f"X has no pairs to compare: none of its {len(X)} rows has both the source "
-            f"{source_name!r} and the target {target_name!r}. Let every fold hold some pairs: "
-            "shuffle the rows, or stratify by which rows are pairs."
-        )
-    if sample_weight is not None:
-        sample_weight = _check_weight(sample_weight, X)[rows]
-    return agreement_score(source, target, sample_weight=sample_weight)
-
-
-def _find_transfer(estimator: Any, X: Any) -> tuple[CrossModalTransferClassifier, Any]:
-    """Unwrap pipelines and searches; ``X`` goes through the steps before."""
-    found = estimator
-    while not isinstance(found, CrossModalTransferClassifier):
-        if isinstance(found, Pipeline):
-            *before, (_, last) = found.steps
-            for _, step in before:
-                X = X if step in (None, "passthrough") else step.transform(X)
-            found = last
-        elif hasattr(found, "best_estimator_"):
-            found = found.best_estimator_
-        else:
-            raise TypeError(
-                f"agreement_scorer got {type(estimator).__name__}, in which there is no "
-                f"CrossModalTransferClassifier but {found!r}: it scores such a classifier, a "
-                "Pipeline that ends in one, or a fitted search over one."
-            )
-    return found, X
+    n = len(posterior)
+    share = weights / weights.sum()
+    votes = np.eye(posterior.shape[1])[chosen]
+    mean, decided = share @ posterior, share @ votes
+    excess = share[:, None] * (posterior - mean)
+    scatters = excess.T @ excess, (votes - votes.mean(axis=0)).T @ (votes - votes.mean(axis=0))
+    deviation = np.sqrt(max(np.sum(scatters[0] * scatters[1]) / max(n - 1, 1), 0.0))
+    room = share @ posterior.max(axis=1) - mean @ decided
+    if min(deviation, room) <= NEGLIGIBLE:
+        return 0.0, 1.0
+    observed = np.sum(excess * votes)
+    return float(observed / room), float(norm.sf(observed / deviation))
 
 
 def _check_proba(values: ArrayLike, modality: str) -> Floats:
     """Return class probabilities as float64."""
     name = f"{modality}_proba"
-    proba = _check_matrix(values, name).astype(np.float64)
+    proba = check_matrix(values, name).astype(np.float64)
     sums = proba.sum(axis=1)
     wrong = np.flatnonzero((proba < 0).any(axis=1) | (np.abs(sums - 1) > _SUM_TOLERANCE))
     if len(wrong):
@@ -188,13 +136,3 @@ def _check_proba(values: ArrayLike, modality: str) -> Floats:
             f"minimum {proba[wrong[0]].min():.3g} and sum {sums[wrong[0]]:.3g}."
         )
     return proba
-
-
-def _check_weight(sample_weight: ArrayLike | None, X: Any) -> Floats:
-    """Return a weight for each row."""
-    n = len(X)
-    if sample_weight is None:
-        return np.ones(n)
-    if np.shape(sample_weight) != (n,):
-        raise ValueError(f"sample_weight has shape {np.shape(sample_weight)}, not ({n},).")
-    return check_weights(sample_weight, X)

@@ -1,0 +1,1 @@
+"""Arrays, rows, labels and parameters: what every room above stands on."""

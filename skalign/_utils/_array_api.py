@@ -1,0 +1,306 @@
+"""Arrays that are not NumPy's, under scikit-learn's ``array_api_dispatch``.
+
+What is learned stays NumPy. Rows stay where they are, inside :class:`DeviceRows`: a slice of them
+is another one, and :func:`as_numpy` makes NumPy of either. Functions of this module take both, so
+that nobody else asks which of the two there is.
+
+Where a device has no float64 rows are summed up on the host, batch by batch, because a float32
+sum has lost what tells an exact direction from a close one. Maps are applied there in float32.
+"""
+
+import numpy as np
+from sklearn import get_config
+
+
+def namespace(X):
+    """Array API namespace of an array that is not NumPy's; None without dispatch, or for NumPy.
+
+    Raises
+    ------
+    ImportError
+        If the array is of a library, such as PyTorch, that needs ``array_api_compat``.
+    """
+    if isinstance(X, np.ndarray | np.generic) or not get_config().get("array_api_dispatch"):
+        return None
+    if hasattr(X, "__array_namespace__"):
+        return X.__array_namespace__()
+    if not (hasattr(X, "__dlpack__") and hasattr(X, "device")):
+        return None
+    try:
+        from array_api_compat import array_namespace
+    except ImportError as error:
+        raise ImportError(
+            f"arrays of {type(X).__module__} need the package array-api-compat: "
+            "pip install 'skalign[array-api]'."
+        ) from error
+    return array_namespace(X)
+
+
+class DeviceRows:
+    """Rows of an array of another namespace, on whatever device they are.
+
+    Parameters
+    ----------
+    array : array of shape (n, d)
+    xp : module
+        Its namespace.
+    """
+
+    def __init__(self, array, xp):
+        self.array, self.xp = array, xp
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key) -> "DeviceRows":
+        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
+        x = self.array
+        if isinstance(rows, slice):
+            x = x[slice(*rows.indices(len(self))), :]  # never past the end
+        else:
+            x = self.xp.take(x, self.put(_positions(rows)), axis=0)
+        if isinstance(columns, slice):
+            x = x[:, columns]
+        else:
+            x = self.xp.take(x, self.put(_positions(columns)), axis=1)
+        return DeviceRows(x, self.xp)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an ndarray."""
+        return tuple(int(n) for n in self.array.shape)
+
+    @property
+    def ndim(self) -> int:
+        """As of an ndarray."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type as NumPy calls it."""
+        return np.dtype(str(self.array.dtype).rpartition(".")[2])
+
+    @property
+    def double(self) -> bool:
+        """Whether the device knows float64."""
+        return "float64" in self._dtypes()
+
+    def _dtypes(self):
+        return self.xp.__array_namespace_info__().dtypes(device=self.array.device)
+
+    def put(self, values, dtype=None):
+        """Move numbers here, as a type that the device has."""
+        values = np.asarray(values)
+        name = values.dtype.name if dtype is None else np.dtype(dtype).name
+        if name not in self._dtypes():
+            name = name.replace("64", "32")
+        # a copy: what is learned must not be written to from outside
+        values = np.array(values, dtype=name, order="C")
+        return self.xp.asarray(values, device=self.array.device)
+
+    # -- what pays on the device -----------------------------------------------------------------
+
+    def sums(self, shift, weights):
+        """Sums of shifted rows; the products stay here.
+
+        Parameters
+        ----------
+        shift : ndarray of shape (d,) or None
+            None takes the mean of these rows.
+        weights : ndarray of shape (n,) or None
+
+        Returns
+        -------
+        shift : ndarray of shape (d,)
+        sums : ndarray of shape (d,)
+        products : array of shape (d, d)
+        """
+        xp = self.xp
+        x = xp.astype(self.array, xp.float64, copy=False)
+        if shift is None:  # from the first row on, so that a constant column is zero exactly
+            first = x[:1, :]
+            shift = to_numpy((first + xp.mean(x - first, axis=0, keepdims=True))[0, :])
+        block = x - self.put(shift)
+        if weights is None:
+            return shift, to_numpy(xp.sum(block, axis=0)), block.T @ block
+        w = self.put(weights)
+        return shift, to_numpy(w @ block), (block * w[:, None]).T @ block
+
+    def affine(self, matrix, mean, offset=0.0, share=None):
+        """``(rows - mean) @ matrix + offset``, times ``share`` of each row, in the rows' type.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (d, k)
+        mean : ndarray of shape (d,)
+        offset : ndarray of shape (k,) or float
+        share : ndarray of shape (n,), optional
+        """
+        with np.errstate(invalid="ignore"):  # where a namespace stands on NumPy
+            if self.double:  # as for NumPy: without a copy of float64 rows
+                x = self.xp.astype(self.array, self.xp.float64, copy=False)
+                z = x @ self.put(matrix) + self.put(offset - mean @ matrix)
+            else:
+                z = (self.array - self.put(mean)) @ self.put(matrix) + self.put(offset + 0.0)
+            if share is not None:
+                z = z * self.put(share)[:, None]
+        return self.xp.astype(z, self.array.dtype, copy=False)
+
+    def filled(self, values) -> "DeviceRows":
+        """The same rows with other numbers, one a column or a whole array, in place of NaN."""
+        values = self.put(values, self.dtype) if isinstance(values, np.ndarray) else values
+        return DeviceRows(self.xp.where(self.xp.isnan(self.array), values, self.array), self.xp)
+
+    def finite(self) -> bool:
+        """Whether every number is finite."""
+        return bool(self.xp.all(self.xp.isfinite(self.array)))
+
+
+# -- rows of either kind -------------------------------------------------------------------------
+
+
+def is_on_device(X) -> bool:
+    """Whether rows are of another namespace than NumPy's."""
+    return isinstance(X, DeviceRows)
+
+
+def device_sums(X, shift, weights):
+    """:meth:`DeviceRows.sums`; None where rows are NumPy's or their device has no float64."""
+    return X.sums(shift, weights) if is_on_device(X) and X.double else None
+
+
+def affine(X, matrix, mean, offset=0.0, share=None):
+    """``(X - mean) @ matrix + offset``, times ``share`` of each row, in the type of ``X``.
+
+    Parameters
+    ----------
+    X : ndarray or DeviceRows of shape (n, d)
+    matrix : ndarray of shape (d, k)
+    mean : ndarray of shape (d,)
+    offset : ndarray of shape (k,) or float
+    share : ndarray of shape (n,), optional
+    """
+    if is_on_device(X):
+        return X.affine(matrix, mean, offset, share)
+    with np.errstate(invalid="ignore"):  # missing rows are NaN, and stay NaN
+        Z = X @ matrix + (offset - mean @ matrix)
+    return (Z if share is None else Z * share[:, None]).astype(X.dtype, copy=False)
+
+
+def filled(X, values):
+    """Other numbers, one a column or a whole array, in place of NaN."""
+    if is_on_device(X):
+        return X.filled(values)
+    return np.where(np.isnan(X), values, X).astype(X.dtype, copy=False)
+
+
+def is_finite(X) -> bool:
+    """Whether every number of either kind of rows is finite."""
+    rows = as_rows(X)
+    return rows.finite() if is_on_device(rows) else bool(np.isfinite(X).all())
+
+
+def take(X, rows, columns):
+    """Some rows and columns as NumPy; of those on a device no more than these move."""
+    X = as_rows(X)
+    return as_numpy(X[rows, columns]) if is_on_device(X) else np.asarray(X)[:, columns][rows]
+
+
+def hstack(parts):
+    """Blocks of rows of either kind side by side."""
+    if not is_on_device(parts[0]):
+        return np.hstack(parts)
+    xp = parts[0].xp
+    return DeviceRows(xp.concat([part.array for part in parts], axis=1), xp)
+
+
+def concat(parts, positions, axis):
+    """Rows, or columns, put together, each part at its positions.
+
+    Parameters
+    ----------
+    parts : list of ndarray or DeviceRows
+    positions : list of ndarray of int
+        Together every number from 0 on, once.
+    axis : int
+    """
+    order = np.argsort(np.concatenate(positions))
+    if not is_on_device(parts[0]):
+        return np.take(np.concatenate(parts, axis=axis), order, axis=axis)
+    xp = parts[0].xp
+    whole = xp.concat([part.array for part in parts], axis=axis)
+    if np.all(order == np.arange(len(order))):
+        return whole
+    return xp.take(whole, parts[0].put(order), axis=axis)
+
+
+# -- at the door ---------------------------------------------------------------------------------
+
+
+def accepted(X, dtype):
+    """What to ask of validation in place of ``dtype``, which is NumPy's.
+
+    Parameters
+    ----------
+    X : object
+    dtype : tuple of NumPy types, or "numeric"
+    """
+    xp = namespace(X)
+    if xp is None:
+        return dtype
+    known = xp.__array_namespace_info__().dtypes(device=X.device)
+    floats = tuple(known[name] for name in ("float64", "float32") if name in known)
+    if xp.isdtype(X.dtype, "complex floating"):
+        raise ValueError(f"Complex data not supported: X has dtype {X.dtype}.")
+    if dtype == "numeric":  # any number, but no float that NumPy does not know
+        return None if xp.isdtype(X.dtype, "integral") or X.dtype in floats else floats
+    return floats
+
+
+def as_rows(X):
+    """An array of another namespace as :class:`DeviceRows`; anything else as it is."""
+    xp = None if is_on_device(X) else namespace(X)
+    return X if xp is None else DeviceRows(X, xp)
+
+
+def as_numpy(X):
+    """NumPy of an array of another namespace; anything else as it is."""
+    X = as_rows(X)
+    return to_numpy(X.array) if is_on_device(X) else X
+
+
+def vector_as_numpy(values):
+    """NumPy of what stands beside rows, labels or weights, with dispatch or without."""
+    foreign = hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray | np.generic)
+    return to_numpy(values) if foreign else values
+
+
+def from_numpy(values, X, dtype=None):
+    """Numbers where ``X`` is, and of its namespace; words, and numbers for NumPy, as they are."""
+    if not is_on_device(X) or values.dtype.kind not in "biuf":
+        return values
+    return X.put(values, dtype)
+
+
+def to_numpy(array) -> np.ndarray:
+    """NumPy of an array of another namespace, which may share its memory."""
+    if hasattr(array, "detach"):  # of a graph of gradients
+        array = array.detach()
+    try:
+        return np.from_dlpack(array)
+    except (BufferError, RuntimeError, TypeError, ValueError, AttributeError):
+        moved = getattr(array, "cpu", getattr(array, "get", None))  # PyTorch, CuPy
+        return np.asarray(array if moved is None else moved())
+
+
+def not_finite(block):
+    """Which rows hold infinity, which a NaN, and which nothing else: three vectors of bool."""
+    x, xp = (block.array, block.xp) if is_on_device(block) else (block, np)
+    missing = xp.isnan(x)
+    found = xp.any(xp.isinf(x), axis=1), xp.any(missing, axis=1), xp.all(missing, axis=1)
+    return tuple(to_numpy(part) for part in found) if xp is not np else found
+
+
+def _positions(which):
+    which = np.asarray(which)
+    return np.flatnonzero(which) if which.dtype == bool else which

@@ -1,0 +1,145 @@
+"""Checks of parameters, weights and tables, and the state of an estimator that fails."""
+
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from ._array_api import accepted, vector_as_numpy
+
+FLOATS = (np.float64, np.float32)
+
+
+@contextmanager
+def restored_on_error(state: dict):
+    """Put attributes back as they were if what follows raises.
+
+    Parameters
+    ----------
+    state : dict
+        ``vars`` of an object.
+    """
+    before = dict(state)
+    try:
+        yield
+    except BaseException:
+        state.clear()
+        state.update(before)
+        raise
+
+
+def rounding_of(dtype) -> float:
+    """Relative rounding error of numbers of a type; integers are exact in float64."""
+    return float(np.finfo(np.float32 if dtype == np.float32 else np.float64).eps)
+
+
+def is_frame(X) -> bool:
+    """Whether something is a dataframe, whose columns may be of any type."""
+    return hasattr(X, "columns") and getattr(X, "ndim", 2) == 2
+
+
+def table_options(X, dtype=FLOATS, *, least: int = 1, collection: bool = False, **options) -> dict:
+    """Arguments of scikit-learn's ``validate_data`` for stacked blocks.
+
+    NaN and infinity are left to :func:`skalign._blocks.presence`. Dataframes are converted later,
+    without the columns that no modality selects.
+
+    Parameters
+    ----------
+    X : array-like
+    dtype : tuple of NumPy types, or "numeric"
+    least : int
+        Fewest rows, and columns.
+    collection : bool
+        Whether ``X`` only shows the columns of rows that are elsewhere.
+    **options
+        Of ``check_array``.
+    """
+    if is_frame(X):
+        return {"skip_check_array": True}
+    return {
+        "dtype": accepted(X, dtype),
+        "ensure_all_finite": False,
+        "ensure_min_samples": 0 if collection else least,
+        "ensure_min_features": least,
+        **options,
+    }
+
+
+def column_names(table):
+    """Names of the columns of a dataframe, if all are strings; else None."""
+    names = getattr(table, "columns", None)
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return np.asarray(list(names), dtype=object)
+
+
+def check_weights(sample_weight, n: int, *, some: bool = True):
+    """Weights as a float64 vector, or None where all rows count alike.
+
+    A weight counts repeated rows: two is the row twice, zero leaves it out.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), number or None
+    n : int
+        Number of rows.
+    some : bool
+        Whether one weight at least must be positive.
+    """
+    if sample_weight is None:
+        return None
+    sample_weight = vector_as_numpy(sample_weight)
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n, sample_weight)
+    weights = check_array(
+        sample_weight,
+        ensure_2d=False,
+        ensure_min_samples=0,
+        dtype=np.float64,
+        input_name="sample_weight",
+    )
+    weights = check_vector(weights, n, "sample_weight")
+    if np.any(weights < 0):
+        raise ValueError(
+            f"sample_weight is negative at row {np.flatnonzero(weights < 0)[0]}: it counts rows."
+        )
+    if some and not np.any(weights > 0):
+        raise ValueError("sample_weight is zero for all rows: at least one must be positive.")
+    return weights
+
+
+def check_vector(values, n: int, name: str) -> np.ndarray:
+    """One value a row."""
+    values = np.asarray(values)
+    values = values.ravel() if values.shape == (n, 1) else values
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be 1D, one value a row; got shape {values.shape}.")
+    if len(values) != n:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n} rows, {name} "
+            f"has {len(values)}."
+        )
+    return values
+
+
+def check_option(name: str, value, options) -> None:
+    """Raise unless ``value`` is one of ``options``."""
+    if not (value is None or isinstance(value, str)) or value not in options:
+        raise ValueError(f"{name}={value!r} must be one of {list(options)}.")
+
+
+def check_switch(name: str, value) -> None:
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r} must be True or False.")
+
+
+def check_number(name: str, value, *, low, high=np.inf, integer: bool = False) -> None:
+    """Raise unless ``value`` is a number in ``[low, high]``."""
+    kind = Integral if integer else Real
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+        wanted = "an integer" if integer else "a number"
+        limit = f">= {low}" if np.isinf(high) else f"between {low} and {high}"
+        raise ValueError(f"{name}={value!r} must be {wanted} {limit}.")

@@ -1,0 +1,508 @@
+"""The estimator that finds the space in which modalities agree."""
+
+import warnings
+from functools import partial
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from .._blocks import Blocks, resolve_table
+from .._utils._containers import in_container, output_container
+from .._utils._validation import (
+    FLOATS,
+    check_number,
+    check_option,
+    check_switch,
+    column_names,
+    restored_on_error,
+    table_options,
+)
+from ..moments import _dask
+from ..moments._rows import Accumulated
+from ._encoder import (
+    Encoders,
+    ModalityEncoder,
+    added,
+    decoded_rows,
+    encoded_rows,
+    imputed_rows,
+    latent_moment,
+)
+from ._gaussian import mutual_information
+from ._maps import align
+from ._significance import SIGNIFICANCE
+
+
+class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""Find, in closed form, the space in which modalities of the same samples agree.
+
+    Learns one affine map per modality, :math:`z_m = A_m (x_m - \mu_m)`, such that
+    :math:`z_1 \approx z_2 \approx \dots \approx z_M` on all pairs, by
+
+    .. math:: \min_v \; v^\top (M D - S) v \quad \text{s.t.} \quad v^\top B v = 1, \qquad
+              v = [A_1 | \dots | A_M]^\top ,
+
+    with :math:`S` the second moment of the stacked blocks and :math:`D` its block diagonal.
+    The objective is :math:`\sum_{m<l} \lVert A_m x_m - A_l x_l \rVert^2`. ``whiten=True`` is the
+    gauge :math:`B = D`: canonical correlation analysis for two modalities, MAXVAR for more.
+    ``whiten=False`` is :math:`B = I`: the left null space of the stacked blocks of Kamboj & Do,
+    Eq. 3, with the sign of their Eq. 2 corrected.
+
+    Samples are rows of one array in which the blocks of all modalities stand side by side. A
+    modality that a sample lacks is a block of NaN; see :func:`skalign.stack_modalities`. Rows
+    with every block are *pairs*. What modalities share is learned from them; rows that lack one
+    improve what is known of how each varies, by an EM with missing blocks, unless pairs share
+    exact directions, which need no help.
+
+    Parameters
+    ----------
+    n_components : int, "auto" or None, default="auto"
+        Dimension of the aligned space. ``"auto"`` keeps the dimensions that the pairs share beyond
+        chance: exact ones, and those significant at 1 % by Roy's largest root. ``None`` keeps
+        all, as many as the smallest modality has.
+    modalities : None, sequence of int or mapping of str to columns, default=None
+        The blocks. A sequence gives their widths, in order. A mapping gives names, and columns as
+        :class:`~sklearn.compose.ColumnTransformer` takes them: a slice, integers, a boolean mask,
+        names, or a callable such as :class:`~sklearn.compose.make_column_selector`. ``None`` cuts
+        the features in two halves, the first ``(n_features + 1) // 2`` wide. Columns that no
+        modality selects are left aside, whatever they hold: what comes out has the others only.
+    whiten : bool, default=True
+        Whether latents have unit variance. If not, the rows of ``[A_1 | ... | A_M]`` are
+        orthonormal, and the result depends on the units of the features.
+    center : bool, default=True
+        Whether to subtract the mean of the pairs from each feature.
+    shrinkage : "auto", float in [0, 1] or None, default="auto"
+        Shrinkage of the covariance of each block, at unit column variances, towards the identity:
+        as if so large a share of each block were independent noise, so that correlations shrink
+        with it. ``"auto"`` is the oracle approximating shrinkage of Chen et al. (2010), worth no
+        more than ``d + 1`` pairs. Exactly shared directions are never shrunk.
+    tol : float, default=None
+        Singular values of a block, at unit column variances, below ``tol`` times the largest count
+        as zero. ``None`` takes the rounding error of the data.
+    solver : {"auto", "covariance", "qr"}, default="auto"
+        ``"covariance"`` reads the data once and works on second moments, which loses the square of
+        the condition number. ``"qr"`` works on a triangular root and loses the condition number
+        only. ``"auto"`` starts with the first; where accuracy asks for it, it reads the data once
+        more in white coordinates, and turns to the second where that is not enough.
+    random_state : int, RandomState instance or None, default=None
+        For three or more modalities: draws of the null distribution behind ``pvalues_``.
+    verbose : bool, default=False
+        Whether to print how far a long pass over the rows is, once a second.
+
+    Attributes
+    ----------
+    encoders_ : list of ModalityEncoder
+        One map per modality, in order.
+    named_encoders_ : Bunch
+        The same by name: ``named_encoders_["video"]``, ``named_encoders_.video``.
+    modality_names_ : list of str
+        Names of the modalities: ``"modality0"``, ``"modality1"``, ... where unnamed.
+    modality_columns_ : list of ndarray of int
+        Columns of each modality in ``X``.
+    singular_values_ : ndarray of shape (n_components,)
+        Square root of the minimum, one per component, in ascending order. Two whitened
+        modalities: ``sqrt(1 - correlation)``.
+    correlations_ : ndarray of shape (n_components,)
+        Correlation between the latents of the modalities in the fitted model, a mean over pairs
+        of modalities.
+    pvalues_ : ndarray of shape (n_components,)
+        P-value of "the modalities share no more than j dimensions", for component j.
+    loadings_ : ndarray of shape (n_features, n_components)
+        Correlation of each feature with the latent of its modality.
+    latent_covariance_ : ndarray of shape (n_modalities * n_components,) * 2
+        Covariance of the latents of all modalities in the fitted model, modality by modality.
+    n_components_ : int
+        Dimension of the aligned space.
+    n_exact_components_ : int
+        How many of these are exact: equal in all modalities up to rounding.
+    n_pairs_ : int
+        Number of pairs.
+    ranks_ : ndarray of shape (n_modalities,)
+        Numerical rank of each block over the pairs.
+    n_features_in_ : int
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only for dataframes whose column names are strings.
+
+    See Also
+    --------
+    CrossModalTransferClassifier : Moves a classifier from one modality to another.
+    sklearn.cross_decomposition.CCA : Two modalities, iterative, one of them given as ``y``.
+
+    Notes
+    -----
+    A float64 residual at rounding level is an alignment in the sense of Kamboj & Do, Theorem 2.1.
+    With no more different pairs than the rank of the stacked blocks any two modalities agree
+    exactly, by interpolation: such directions do not count as exact, they are shrunk.
+
+    References
+    ----------
+    .. [1] A. Kamboj and M. N. Do, "Leveraging Perfect Multimodal Alignment and Gaussian
+       Assumptions for Cross-modal Transfer".
+    .. [2] Å. Björck and G. H. Golub, "Numerical methods for computing angles between linear
+       subspaces", Mathematics of Computation 27 (1973).
+    .. [3] I. M. Johnstone, "Multivariate analysis and Jacobi ensembles: largest eigenvalue,
+       Tracy-Widom limits and rates of convergence", Annals of Statistics 36 (2008).
+    .. [4] Y. Chen, A. Wiesel, Y. C. Eldar and A. O. Hero, "Shrinkage algorithms for MMSE
+       covariance estimation", IEEE Transactions on Signal Processing 58 (2010).
+
+    Examples
+    --------
+    >>> from skalign import NullSpaceAligner
+    >>> from skalign.datasets import make_paired_gaussians
+    >>> data = make_paired_gaussians(n_features=(5, 8), noise=0.1, random_state=0)
+    >>> aligner = NullSpaceAligner(modalities=data.modalities).fit(data.X)
+    >>> aligner.n_components_
+    2
+    >>> aligner.transform(data.X).shape
+    (2000, 2)
+    """
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        modalities=None,
+        whiten=True,
+        center=True,
+        shrinkage="auto",
+        tol=None,
+        solver="auto",
+        random_state=None,
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.modalities = modalities
+        self.whiten = whiten
+        self.center = center
+        self.shrinkage = shrinkage
+        self.tol = tol
+        self.solver = solver
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the maps from the pairs, helped by the rows that lack a modality.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN. A Dask array or
+            dataframe is summed up chunk by chunk where it is; what maps such rows is lazy.
+        y : object
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; a weight of two counts a row twice.
+
+        Returns
+        -------
+        self : NullSpaceAligner
+
+        Raises
+        ------
+        ValueError
+            If a block is partly NaN or holds infinity, if there are fewer than two pairs, if a
+            modality is constant, or if ``n_components`` exceeds the rank of a modality.
+        """
+        with restored_on_error(vars(self)):
+            self._check_parameters()
+            rows, names = self._read(X, sample_weight, reset=True)
+            self._learn(rows, names)
+        if self.n_components == "auto" and self.pvalues_[0] > SIGNIFICANCE:
+            count = "" if sample_weight is None else ", counted by sample_weight,"
+            warnings.warn(
+                f"The modalities share nothing beyond chance on {self.n_pairs_} pairs{count} "
+                f"(smallest p-value {self.pvalues_[0]:.2g}). The aligned space keeps one "
+                "component, which means nothing. Check that rows are paired, or give more pairs.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Learn from some more rows: as `fit` on all rows so far together, up to rounding.
+
+        Keeps sums of the rows, not the rows, for more of them and for `merge`. With ``solver="auto"`` or ``"qr"`` these are a
+        triangular root, as accurate as `fit` and some six times as slow; ``"covariance"`` is
+        fast. Until there are more pairs than components, rows are summed up and nothing is fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : object
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; a weight of two counts a row twice.
+
+        Returns
+        -------
+        self : NullSpaceAligner
+
+        Raises
+        ------
+        ValueError
+            As `fit` does; what was learned before stays as it was.
+        """
+        first = not hasattr(self, "modality_columns_")
+        if not first and not hasattr(self, "_sums"):
+            raise ValueError(
+                "this aligner was fitted in one go and keeps no sums: start with partial_fit, or "
+                "fit on all rows at once."
+            )
+        with restored_on_error(vars(self)):
+            self._check_parameters()
+            rows, names = self._read(X, sample_weight, reset=first, least=1)
+            # a root, as exact as can be, unless speed is asked for
+            seen = Accumulated.of(rows, "covariance" if self.solver == "covariance" else "qr")
+            return self._learn_from_sums(seen if first else self._seen().merged(seen), names)
+
+    def merge(self, other):
+        """Add what another aligner has seen: as if its rows had been given to `partial_fit`.
+
+        Parameters
+        ----------
+        other : NullSpaceAligner
+            One that has seen rows of the same features, by `partial_fit`. Stays as it is.
+
+        Returns
+        -------
+        self : NullSpaceAligner
+
+        Raises
+        ------
+        ValueError
+            If either keeps no sums, since it was fitted in one go, or if their features or
+            modalities differ.
+        """
+        for aligner in (self, other):
+            if not hasattr(aligner, "_sums"):
+                raise ValueError(
+                    "an aligner to merge keeps no sums of rows: learn by partial_fit, not by fit."
+                )
+        mine, theirs = self.modality_columns_, other.modality_columns_
+        if self.modality_names_ != other.modality_names_ or not all(
+            map(np.array_equal, mine, theirs)
+        ):
+            raise ValueError("aligners to merge must have the same features and modalities.")
+        with restored_on_error(vars(self)):
+            names = getattr(self, "feature_names_in_", None)
+            return self._learn_from_sums(self._seen().merged(other._seen()), names)
+
+    def transform(self, X):
+        """Encode samples: the mean of the encodings of the modalities that each has.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+
+        Raises
+        ------
+        ValueError
+            If a row has no modality at all, or a block that is partly NaN.
+        """
+        check_is_fitted(self)
+        return self._mapped(encoded_rows, X, self.n_components_)
+
+    def inverse_transform(self, X):
+        """Map latents back to the features of all modalities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Latents.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Best linear estimates, in the units of the features.
+        """
+        check_is_fitted(self)
+        template = _dask.template_of(X)
+        options = table_options(template, collection=template is not X)
+        options["ensure_all_finite"] = True
+        Z = check_array(template, input_name="X", **options)
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {Z.shape[1]} features, expected {self.n_components_} latents."
+            )
+        function = partial(decoded_rows, encoders=self._encoders)
+        return _dask.map_rows(function, X, Z, len(self.loadings_))
+
+    def impute(self, X):
+        """Fill missing blocks with their best linear estimate from the blocks that are present.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            A copy without NaN; blocks that are present are as they were.
+        """
+        check_is_fitted(self)
+        filled = self._mapped(imputed_rows, X, len(self.loadings_))
+        return in_container(filled, output_container(vars(self)), X, self._names_of_features())
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean pointwise mutual information between the modalities of the pairs, in nats.
+
+        Under the fitted Gaussian model, and on whatever pairs are given: on held-out pairs it
+        peaks at the number of components that are really shared. Collapsed latents score 0. An
+        exact component counts as if it were equal up to noise of 1e-10 of its variance, which is
+        11.67 nats between two modalities: more than that no score can tell.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; rows that lack one are left out.
+        y : object
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+
+        Returns
+        -------
+        float
+            Higher is better; below zero the fitted agreement misleads on these pairs.
+        """
+        check_is_fitted(self)
+        rows, _ = self._read(X, sample_weight, dtype=FLOATS)
+        total, weight = rows.fold(latent_moment, added, self._encoders)
+        if not weight > 0:
+            raise ValueError("X has no pairs: no row with a positive weight has every modality.")
+        return mutual_information(self.latent_covariance_, total / weight, len(self.encoders_))
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _check_parameters(self):
+        if self.n_components not in ("auto", None):
+            check_number("n_components", self.n_components, low=1, integer=True)
+        if self.shrinkage not in ("auto", None):
+            check_number("shrinkage", self.shrinkage, low=0, high=1)
+        if self.tol is not None:
+            check_number("tol", self.tol, low=0, high=1)
+        for name in ("whiten", "center", "verbose"):
+            check_switch(name, getattr(self, name))
+        check_option("solver", self.solver, ("auto", "covariance", "qr"))
+
+    def _read(self, X, sample_weight=None, *, reset=False, dtype="numeric", least=2):
+        """Validate rows; their source, and the names of the selected columns."""
+        template = _dask.template_of(X)
+        options = {"ensure_min_features": 2, "ensure_min_samples": least} if reset else {}
+        options = table_options(template, dtype, collection=template is not X, **options)
+        table = validate_data(self, template, reset=reset, **options)
+        blocks = resolve_table(self.modalities, table) if reset else self._blocks
+        names = column_names(table)
+        rows = _dask.as_rows(X, table, sample_weight, blocks, dtype=dtype, verbose=self.verbose)
+        return rows, names
+
+    def _options(self):
+        """Hyperparameters of `align`."""
+        return {
+            "n_components": self.n_components,
+            "whiten_latents": self.whiten,
+            "center": self.center,
+            "shrinkage": self.shrinkage,
+            "tol": self.tol,
+            "solver": self.solver,
+            "random_state": self.random_state,
+        }
+
+    def _learn(self, rows, names):
+        """Learn the maps from a row source, which is not kept."""
+        vars(self).pop("_sums", None)
+        self._store_blocks(rows.blocks)
+        self._store(align(rows, **self._options()), names)
+
+    def _adopt_columns(self, state):
+        """Take the names and number of columns from attributes of who has validated them."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            if name in state:
+                setattr(self, name, state[name])
+
+    def _seen(self):
+        return Accumulated.from_arrays(self._sums, self._blocks)
+
+    def _learn_from_sums(self, seen, names):
+        """Keep sums, and learn the maps from them if there are pairs enough."""
+        self._sums = seen.as_arrays()
+        self._store_blocks(seen.blocks)
+        wanted = 1 if self.n_components in ("auto", None) else self.n_components
+        if seen.n_pairs > wanted:
+            self._store(align(seen, **self._options()), names)
+        return self
+
+    def _store_blocks(self, blocks):
+        self.modality_names_ = list(blocks.names)
+        self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
+
+    def _store(self, alignment, names):
+        encoders = []
+        maps = zip(alignment.coefs, alignment.means, alignment.decoders, strict=True)
+        for name, columns, (coef, mean, decoder) in zip(
+            self.modality_names_, self.modality_columns_, maps, strict=True
+        ):
+            own = None if names is None else names[columns]
+            encoders.append(ModalityEncoder._from_maps(coef, mean, decoder, own, name))
+        self.encoders_ = encoders
+        self.singular_values_ = alignment.singular_values
+        self.correlations_ = alignment.correlations
+        self.pvalues_ = alignment.pvalues
+        self.loadings_ = alignment.loadings
+        self.latent_covariance_ = alignment.latent_cov
+        self.n_components_ = len(alignment.pvalues)
+        self.n_exact_components_ = alignment.n_exact
+        self.n_pairs_ = alignment.n_pairs
+        self.ranks_ = alignment.ranks
+
+    # -- shared by the other methods -------------------------------------------------------------
+
+    @property
+    def _blocks(self):
+        return Blocks.of(self.modality_names_, self.modality_columns_)
+
+    @property
+    def _encoders(self):
+        both = [(e.coef_, e.mean_, e.decoder_coef_) for e in self.encoders_]
+        return Encoders(*map(list, zip(*both, strict=True)), self._blocks, self.latent_covariance_)
+
+    @property
+    def named_encoders_(self):
+        """Encoders by the name of their modality."""
+        check_is_fitted(self)
+        return Bunch(**dict(zip(self.modality_names_, self.encoders_, strict=True)))
+
+    def _mapped(self, function, X, n_columns):
+        """A function of encoders and rows, of rows in memory or of chunks when asked for."""
+        template = _dask.template_of(X)
+        options = table_options(template, collection=template is not X)
+        table = validate_data(self, template, reset=False, **options)
+        return _dask.map_rows(partial(function, encoders=self._encoders), X, table, n_columns)
+
+    def _names_of_features(self):
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = np.array([f"x{j}" for j in range(self.n_features_in_)], dtype=object)
+        return names[np.sort(np.concatenate(self.modality_columns_))]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "encoders_")
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

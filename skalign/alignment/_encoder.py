@@ -1,0 +1,283 @@
+"""Affine maps into the aligned space: one modality's on its own, and those of all together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from .._blocks import Blocks, presence, read_array
+from .._utils._array_api import (
+    accepted,
+    affine,
+    as_numpy,
+    as_rows,
+    concat,
+    filled,
+    is_finite,
+)
+from .._utils._validation import FLOATS, is_frame
+from ._gaussian import expected_latents
+from ._maps import Alignment
+
+
+class ModalityEncoder(TransformerMixin, BaseEstimator):
+    r"""Encode one modality into the aligned space, and back.
+
+    .. math:: z = A_m (x_m - \mu_m)
+
+    Encoders come fitted, out of :attr:`NullSpaceAligner.encoders_`, and stay as they are: like
+    :class:`sklearn.frozen.FrozenEstimator`, `fit` does nothing and :func:`sklearn.base.clone`
+    returns the encoder itself. One can be put into a pipeline, pickled and shipped without the
+    aligner.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_components, n_features)
+        Latent change per unit of each feature.
+    intercept_ : ndarray of shape (n_components,)
+        Latent at the origin of the features.
+    mean_ : ndarray of shape (n_features,)
+        Mean of the features over the pairs; zeros where the aligner does not centre.
+    decoder_coef_ : ndarray of shape (n_features, n_components)
+        Feature change per unit of each latent.
+    modality_ : str
+        Name of the modality, with which the names of its latents begin.
+    n_features_in_ : int
+        Number of features of the modality.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features; only where they have any.
+
+    See Also
+    --------
+    NullSpaceAligner : Learns the encoders.
+
+    Examples
+    --------
+    >>> from skalign import NullSpaceAligner
+    >>> from skalign.datasets import make_paired_gaussians
+    >>> data = make_paired_gaussians(n_features=(3, 4), random_state=0)
+    >>> aligner = NullSpaceAligner(modalities=data.modalities).fit(data.X)
+    >>> encoder = aligner.encoders_[1]
+    >>> encoder.transform(data.X[:5, 3:]).shape
+    (5, 2)
+    """
+
+    @classmethod
+    def _from_maps(cls, coef, mean, decoder, feature_names=None, modality="modality"):
+        encoder = cls()
+        encoder.modality_ = modality
+        encoder.coef_ = coef
+        encoder.intercept_ = -coef @ mean
+        encoder.mean_ = mean
+        encoder.decoder_coef_ = decoder
+        encoder.n_features_in_ = coef.shape[1]
+        if feature_names is not None:
+            encoder.feature_names_in_ = np.asarray(feature_names, dtype=object)
+        return encoder
+
+    def fit(self, X, y=None):
+        """Do nothing: an encoder comes fitted.
+
+        Parameters
+        ----------
+        X : object
+            Ignored.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        self : ModalityEncoder
+        """
+        check_is_fitted(self)
+        return self
+
+    def transform(self, X):
+        """Encode samples of this modality.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of this modality alone, all of them present.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Latents, in the floating type of ``X``.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=accepted(X, FLOATS))
+        return affine(as_rows(X), self.coef_.T, self.mean_)
+
+    def inverse_transform(self, Z):
+        """Map latents back to this modality: the best linear estimate of the features.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Latents.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In the units of the features.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=accepted(Z, FLOATS), input_name="Z")
+        if Z.shape[1] != len(self.coef_):
+            raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(self.coef_)} components.")
+        return affine(as_rows(Z), self.decoder_coef_.T, np.zeros(len(self.coef_)), self.mean_)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the latents: the name of the modality, and a number.
+
+        Parameters
+        ----------
+        input_features : object
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        return np.array([f"{self.modality_}{j}" for j in range(len(self.coef_))], dtype=object)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "coef_")
+
+    def __sklearn_clone__(self):
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """Maps of all modalities, their columns, and the covariance of all latents."""
+
+    coefs: list[np.ndarray]  # (k, d_m)
+    means: list[np.ndarray]  # (d_m,)
+    decoders: list[np.ndarray]  # (d_m, k)
+    blocks: Blocks
+    latent_cov: np.ndarray
+
+    @classmethod
+    def of(cls, alignment: Alignment, blocks: Blocks) -> "Encoders":
+        """Maps of an alignment."""
+        a = alignment
+        return cls(a.coefs, a.means, a.decoders, blocks, a.latent_cov)
+
+    @property
+    def n_components(self) -> int:
+        """Dimension of the aligned space."""
+        return len(self.coefs[0])
+
+    def encode(self, X) -> list[np.ndarray]:
+        """Latents of each modality, on the host; NaN where a row lacks it."""
+        parts = enumerate(zip(self.coefs, self.means, strict=True))
+        return [as_numpy(affine(self.blocks.take(X, m), a.T, mean)) for m, (a, mean) in parts]
+
+    def transform(self, X):
+        """Mean of the encodings of the modalities that each row has; by one product."""
+        everyone = range(len(self.blocks))
+        maps, mean = self._maps(everyone)
+        latents = affine(X, maps / len(everyone), mean)
+        if is_finite(latents):
+            return latents
+        present = self.presence(X)  # a missing block is put at its mean: latent 0
+        return affine(filled(X, mean), maps, mean, share=1 / present.sum(axis=1))
+
+    def impute(self, X):
+        """Rows whose missing blocks are filled with their best linear estimate."""
+        present, parts, positions = self.presence(X), [], []
+        for pattern in np.unique(present, axis=0):
+            rows = np.flatnonzero((present == pattern).all(axis=1))
+            part, given = X[rows], np.flatnonzero(pattern).tolist()
+            if len(given) < len(self.blocks):
+                part = filled(part, self._expected(part, given))
+            parts.append(part)
+            positions.append(rows)
+        return concat(parts, positions, axis=0)
+
+    def inverse_transform(self, Z):
+        """Features of all modalities from latents."""
+        zero = np.zeros(self.n_components)
+        both = enumerate(zip(self.decoders, self.means, strict=True))
+        parts = [as_rows(affine(Z, decoder.T, zero, mean)) for _, (decoder, mean) in both]
+        return concat(parts, [self.blocks.indices(m) for m in range(len(parts))], axis=1)
+
+    def presence(self, X) -> np.ndarray:
+        """Which modalities each row has: at least one."""
+        present = presence(X, self.blocks)
+        none = np.flatnonzero(~present.any(axis=1))
+        if len(none):
+            raise ValueError(
+                f"row {none[0]} has no modality at all: every block is NaN. Leave such rows out."
+            )
+        return present
+
+    def _maps(self, given):
+        """Maps of some modalities from all features, and the mean of these."""
+        maps, mean = np.zeros((self.blocks.n_features, self.n_components)), self._mean()
+        for m in given:
+            maps[self.blocks.columns[m]] = self.coefs[m].T
+        return maps, mean
+
+    def _mean(self):
+        mean = np.zeros(self.blocks.n_features)
+        for columns, own in zip(self.blocks.columns, self.means, strict=True):
+            mean[columns] = own
+        return mean
+
+    def _expected(self, X, given):
+        """Best linear estimate of the blocks that rows lack; zero elsewhere."""
+        k, n_modalities, mean = self.n_components, len(self.blocks), self._mean()
+        maps = np.zeros((self.blocks.n_features, len(given) * k))
+        back = np.zeros((len(given) * k, self.blocks.n_features))
+        for g, m in enumerate(given):
+            maps[self.blocks.columns[m], g * k : (g + 1) * k] = self.coefs[m].T
+        for m in set(range(n_modalities)) - set(given):
+            expected = expected_latents(self.latent_cov, given, m, n_modalities)
+            back[:, self.blocks.columns[m]] = expected @ self.decoders[m].T
+        latents = as_rows(affine(filled(X, mean), maps, mean))
+        return affine(latents, back, np.zeros(len(back)), mean)
+
+
+# -- functions of rows, in memory or in chunks ---------------------------------------------------
+
+
+def encoded_rows(table, encoders: Encoders):
+    """Latents of the rows of a table."""
+    return encoders.transform(read_array(table, encoders.blocks))
+
+
+def imputed_rows(table, encoders: Encoders):
+    """Rows of a table whose missing blocks are filled."""
+    return encoders.impute(read_array(table, encoders.blocks))
+
+
+def decoded_rows(table, encoders: Encoders):
+    """Features of all modalities from a table of latents."""
+    return encoders.inverse_transform(as_rows(np.asarray(table) if is_frame(table) else table))
+
+
+def latent_moment(rows, encoders: Encoders):
+    """Second moment of the latents of the pairs among some rows, and the weight of these."""
+    X, weights = rows.X, np.ones(len(rows.X)) if rows.weights is None else rows.weights
+    Z = np.hstack(encoders.encode(X)).astype(np.float64, copy=False)
+    paired = np.isfinite(Z).all(axis=1)
+    if not paired.all():
+        paired = presence(X, rows.blocks).all(axis=1)
+    weights = np.where(paired, weights, 0.0)
+    Z = np.where(weights[:, None] > 0, Z, 0.0) * np.sqrt(weights)[:, None]
+    return Z.T @ Z, weights.sum()
+
+
+def added(a, b):
+    """Moments of rows, and of some more."""
+    return tuple(left + right for left, right in zip(a, b, strict=True))

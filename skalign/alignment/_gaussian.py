@@ -1,0 +1,159 @@
+r"""The Gaussian model of the pairs: exact directions as they are, the rest shrunk.
+
+In the coordinates y of :class:`SharedGaussian` each block is white, and modalities differ from
+independence by their cross-covariances only.
+
+For latents :math:`z = [z_1; \dots; z_M]` with joint covariance :math:`\Sigma` the information
+that the modalities of a sample carry about each other is
+
+.. math:: \log \frac{p(z)}{\prod_m p(z_m)} = \tfrac12 \Bigl( \sum_m \log |\Sigma_{mm}|
+          - \log |\Sigma| - z^\top K z \Bigr), \qquad
+          K = \Sigma^{-1} - \mathrm{blockdiag}(\Sigma_{11}^{-1}, \dots, \Sigma_{MM}^{-1}).
+
+It is quadratic in :math:`z`: its mean over samples needs their second moment and nothing else.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._utils._linalg import oas_shrinkage
+from ._whitening import WhitenedBlock, WhitenedPairs
+
+# Latents are compared through independent noise of this relative variance, so that an exact
+# alignment carries much information, but not infinitely much.
+RESOLUTION = 1e-10
+
+
+@dataclass(frozen=True)
+class SharedGaussian:
+    """The shrunk Gaussian model of the pairs, white in the coordinates y of each block."""
+
+    exact: list[np.ndarray]  # a_m (r_m, e)
+    rest: list[np.ndarray | None]  # N_m (r_m, r_m - e); None is the identity
+    variance: list[np.ndarray]  # h_m (r_m - e,)
+    cross: dict[tuple[int, int], np.ndarray]  # of the rest of y_m and y_l, m < l
+    shrunk: bool
+
+    @property
+    def n_exact(self) -> int:
+        return self.exact[0].shape[1]
+
+    def to_q(self, m: int, y: np.ndarray) -> np.ndarray:
+        """Map functionals of y (r, k) to functionals of q."""
+        e = self.n_exact
+        rest = y[e:] / np.sqrt(self.variance[m])[:, None]
+        return self.exact[m] @ y[:e] + (rest if self.rest[m] is None else self.rest[m] @ rest)
+
+    def from_q(self, m: int, q: np.ndarray) -> np.ndarray:
+        """Map functionals of q (r, k) to functionals of y."""
+        basis = self.rest[m]
+        rest = q if basis is None else basis.T @ q
+        return np.vstack([self.exact[m].T @ q, rest * np.sqrt(self.variance[m])[:, None]])
+
+    def points(self, m: int, y: np.ndarray) -> np.ndarray:
+        """Map points in y (r, k) to points in q."""
+        e = self.n_exact
+        rest = y[e:] * np.sqrt(self.variance[m])[:, None]
+        return self.exact[m] @ y[:e] + (rest if self.rest[m] is None else self.rest[m] @ rest)
+
+    def explained_root(self, m: int, block: WhitenedBlock) -> np.ndarray:
+        """Root of what the rest of y explains of the features, as `principal_rotation` takes it."""
+        deviation = np.sqrt(self.variance[m])
+        if self.rest[m] is None:
+            return block.singular_values * deviation
+        return block.singular_values[:, None] * (self.rest[m] * deviation)
+
+
+def build_model(
+    pairs: WhitenedPairs, exact: list[np.ndarray], shrinkage: float | str | None
+) -> SharedGaussian:
+    """Gaussian model of the pairs: exact directions as they are, the rest shrunk.
+
+    A block at unit column variances is shrunk as ``(1 - alpha) S + alpha I``, cross-covariances
+    by ``sqrt((1 - alpha_m) (1 - alpha_l))``, as adding independent noise would: so the model
+    stays positive definite and no correlation exceeds one.
+    """
+    alphas = [block_shrinkage(r, shrinkage, pairs.moments.weight) for r in pairs.blocks]
+    rest: list[np.ndarray | None] = []
+    variance = []
+    for block, a, alpha in zip(pairs.blocks, exact, alphas, strict=True):
+        precision = 1 / block.singular_values**2
+        if a.shape[1] == 0:
+            rest.append(None)
+        else:
+            complement = np.linalg.qr(a, mode="complete")[0][:, a.shape[1] :]
+            bounds = precision.min(), precision.max()
+            precision, rotation = np.linalg.eigh(complement.T @ (precision[:, None] * complement))
+            precision = np.clip(precision, *bounds)  # rounding of a wide range may leave it
+            rest.append(complement @ rotation)
+        variance.append((1 - alpha) + alpha * precision)
+    cross = {
+        (m, l): np.sqrt((1 - alphas[m]) * (1 - alphas[l]))
+        * rest_cross(c, rest[m], rest[l])
+        / np.sqrt(np.outer(variance[m], variance[l]))
+        for (m, l), c in pairs.cross.items()
+    }
+    return SharedGaussian(exact, rest, variance, cross, shrunk=any(alphas))
+
+
+def block_shrinkage(block: WhitenedBlock, shrinkage: float | str | None, n: float) -> float:
+    """Oracle approximating shrinkage (Chen, Wiesel, Eldar & Hero 2010), at unit variances.
+
+    Where a block is white already it shrinks all the way, however many pairs there are: right
+    for a covariance, but here it stands for noise and would wipe out what modalities share. So it
+    weighs no more than a prior that is worth d + 1 pairs.
+    """
+    if shrinkage is None:
+        return 0.0
+    if shrinkage != "auto":
+        return float(shrinkage)
+    d = int(np.sum(block.scale > 0))
+    mean_square = float(np.sum(block.singular_values**4)) / d**2
+    return min((d + 1) / (n + d + 1), oas_shrinkage(mean_square, 1.0, d, n))
+
+
+def rest_cross(cross, left, right):
+    """A cross-covariance of q between the rests of two blocks."""
+    cross = cross if left is None else left.T @ cross
+    return cross if right is None else cross @ right
+
+
+def mutual_information(latent_cov: np.ndarray, second_moment: np.ndarray, n_modalities: int):
+    """Mean pointwise mutual information in nats.
+
+    Parameters
+    ----------
+    latent_cov : ndarray of shape (M k, M k)
+        Covariance of the latents in the fitted model.
+    second_moment : ndarray of shape (M k, M k)
+        Second moment of the latents that are scored, about the model's mean.
+    n_modalities : int
+    """
+    scale = np.sqrt(np.diagonal(latent_cov))
+    scale = np.where(scale > 0, scale, 1.0)
+    cov = latent_cov / np.outer(scale, scale)
+    moment = second_moment / np.outer(scale, scale)
+    noisy = cov + np.diag(np.where(np.diagonal(cov) > 0, RESOLUTION, 1.0))
+    difference, log_ratio = np.linalg.inv(noisy), -np.linalg.slogdet(noisy)[1]
+    k = len(cov) // n_modalities
+    for m in range(n_modalities):
+        own = slice(m * k, (m + 1) * k)
+        difference[own, own] -= np.linalg.inv(noisy[own, own])
+        log_ratio += np.linalg.slogdet(noisy[own, own])[1]
+    return 0.5 * float(log_ratio - np.sum(difference * moment))
+
+
+def expected_latents(latent_cov: np.ndarray, given: list[int], wanted: int, n_modalities: int):
+    """Matrix of the conditional mean of one modality's latents given those of others.
+
+    Returns
+    -------
+    ndarray of shape (len(given) * k, k)
+        ``E[z_wanted | z_given] = concatenate(z_given) @ matrix``.
+    """
+    k = len(latent_cov) // n_modalities
+    rows = np.concatenate([np.arange(m * k, (m + 1) * k) for m in given])
+    own = latent_cov[np.ix_(rows, rows)]
+    shared = latent_cov[np.ix_(rows, np.arange(wanted * k, (wanted + 1) * k))]
+    return np.linalg.pinv(own, rcond=RESOLUTION, hermitian=True) @ shared

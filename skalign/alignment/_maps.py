@@ -1,0 +1,323 @@
+r"""From moments of pairs to one linear map per modality. Arrays in, arrays out.
+
+Let :math:`S_{ml}` be the second moments of the pairs and :math:`D` their block diagonal.
+The maps :math:`A_m` minimise the disagreement of all modalities,
+
+.. math:: \sum_{m<l} \lVert A_m x_m - A_l x_l \rVert^2 = v^\top (M D - S) v,
+
+under a gauge :math:`v^\top B v = 1`. With :math:`B = I` this is the left null space of the stacked
+blocks (Kamboj & Do, Eq. 3, with the sign of Eq. 2 corrected); with :math:`B = D` it is canonical
+correlation analysis for two modalities (Hotelling 1936; Björck & Golub 1973) and
+MAXVAR generalised CCA for more (Kettenring 1971).
+
+Each step changes the coordinates of a block:
+
+=====  ==============================================  =================================
+x      the block as given, centred                     :math:`S_{mm}`
+q      :math:`s^{-1} V^\top \Delta^{-1} x`             identity, on the block's own range
+y      :math:`[a,\; N h^{-1/2}]^\top q`                identity, in the shrunk model
+=====  ==============================================  =================================
+
+:math:`\Delta` scales columns to unit variance; :math:`V, s` come from an SVD; the columns of
+:math:`a` are exactly shared directions, those of :math:`N` span the rest; and :math:`h` is the
+shrunk variance of the rest, :math:`h = (1 - \alpha) + \alpha \tau` with the eigenvalues
+:math:`\tau` of :math:`N^\top s^{-2} N`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+from sklearn.utils import check_random_state
+
+from ._canonical import (
+    canonical_directions,
+    exact_directions,
+    principal_rotation,
+    stack_rank,
+    white_gram,
+)
+from ._em import incomplete_rows, learn_from_all
+from ._gaussian import build_model
+from ._significance import SIGNIFICANCE, dimension_pvalues
+from ._whitening import WhitenedPairs, whiten
+
+# Singular values of the stacked blocks below this, times the largest, span their null space.
+EXACT = 1e-12
+# Latents whose covariance is so near to the identity are white.
+UNIT = 1e-13
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What :func:`align` finds; lists hold one item per modality."""
+
+    coefs: list[np.ndarray]  # (k, d_m): latent = coef @ (x - mean)
+    means: list[np.ndarray]  # (d_m,)
+    decoders: list[np.ndarray]  # (d_m, k): least-squares way back under the model
+    loadings: np.ndarray  # (n_features, k): correlation of each feature with its latent
+    latent_cov: np.ndarray  # (M k, M k): covariance of the latents of all modalities
+    singular_values: np.ndarray
+    correlations: np.ndarray
+    pvalues: np.ndarray
+    n_exact: int
+    n_pairs: int
+    ranks: np.ndarray  # (M,)
+
+
+def align(
+    rows,
+    *,
+    n_components="auto",
+    whiten_latents=True,
+    center=True,
+    shrinkage="auto",
+    tol=None,
+    solver="auto",
+    random_state=None,
+) -> Alignment:
+    """Maps of each modality into the space in which the pairs among some rows agree.
+
+    Parameters
+    ----------
+    rows : ArrayRows, DaskRows or Accumulated
+    n_components, center, shrinkage, tol, solver, random_state
+        As of :class:`skalign.NullSpaceAligner`.
+    whiten_latents : bool
+        Its ``whiten``.
+    """
+    moments, pairs = whiten(
+        rows, solver=solver, orthonormal=not whiten_latents, center=center, tol=tol
+    )
+    _check_ranks(pairs, rows.blocks.names, n_components)
+    model = build_model(pairs, _confirmed_exact(pairs, rows), shrinkage)
+    dof = pairs.moments.weight - center
+    pvalues = dimension_pvalues(pairs, model, dof, check_random_state(random_state))
+    k = n_components
+    if k is None:
+        k = pairs.max_components
+    elif k == "auto":
+        k = max(1, int(np.sum(pvalues <= SIGNIFICANCE)))
+    ranks = np.array([block.rank for block in pairs.blocks])
+    incomplete = incomplete_rows(moments, center)
+    if incomplete and model.n_exact == 0:
+        pairs, model = learn_from_all(pairs, incomplete, shrinkage, tol=tol, eps=rows.eps)
+    return _solve(pairs, model, k, whiten_latents, pvalues[:k], ranks)
+
+
+def _check_ranks(pairs: WhitenedPairs, names, n_components) -> None:
+    """Raise where a modality has too few dimensions."""
+    for name, block in zip(names, pairs.blocks, strict=True):
+        if isinstance(n_components, int | np.integer) and n_components > block.rank:
+            raise ValueError(
+                f"n_components={n_components} exceeds the rank of modality {name!r}, which is "
+                f"{block.rank} over {pairs.moments.n_rows} pairs: ask for fewer components."
+            )
+
+
+def _confirmed_exact(pairs: WhitenedPairs, rows) -> list[np.ndarray]:
+    """Exact directions, where there are different pairs enough to show any.
+
+    With no more different pairs than the rank of the stacked blocks any two modalities agree, by
+    interpolation: Theorem 2.1 says nothing there. Repeated rows count once.
+    """
+    if pairs.moments.n_rows > max(block.rank for block in pairs.blocks) + 1:
+        found = exact_directions(pairs)
+        n_exact = found[0].shape[1]
+        limit = stack_rank(pairs, n_exact) + 1
+        if n_exact and rows.n_unique(limit) > limit:
+            return found
+    return [np.zeros((block.rank, 0)) for block in pairs.blocks]
+
+
+def _solve(pairs, model, k, whiten_latents, pvalues, ranks) -> Alignment:
+    """Maps under the gauge, and what they say of the pairs."""
+    if whiten_latents:
+        loads = _load_white(pairs, model, k)
+        coefs = [pairs.blocks[m].coef(model.to_q(m, y)) for m, y in enumerate(loads)]
+    else:
+        coefs, loads = _load_orthonormal(pairs, model, k)
+    latent_cov = _latent_covariance(model, loads)
+    decoders = [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)]
+    exact = min(model.n_exact, k)
+    singular_values = np.sqrt(_losses(latent_cov, coefs, k, whiten_latents))
+    singular_values[:exact] = _residuals(pairs, coefs, whiten_latents)[:exact]
+    signs = _signs(pairs, coefs)
+    both = np.tile(signs, len(coefs))
+    return Alignment(
+        coefs=[signs[:, None] * c.T for c in coefs],
+        means=[pairs.moments.mean[c] for c in pairs.columns],
+        decoders=[d * signs for d in decoders],
+        loadings=signs * _loadings(pairs, model, loads),
+        latent_cov=latent_cov * np.outer(both, both),
+        singular_values=singular_values,
+        correlations=_correlations(latent_cov, k),
+        pvalues=pvalues,
+        n_exact=exact,
+        n_pairs=pairs.moments.n_rows,
+        ranks=ranks,
+    )
+
+
+def _load_white(pairs, model, k):
+    """Gauge D: the exact directions, then those of the largest model correlation."""
+    e = model.n_exact
+    shared = min(e, k)
+    top = np.eye(e, shared)
+    rest = [np.zeros((len(v), 0)) for v in model.variance]
+    if k > e:
+        roots = [model.explained_root(m, block) for m, block in enumerate(pairs.blocks)]
+        rest = canonical_directions(model.cross, roots, k - e)
+    blocks = []
+    for y in rest:
+        block = np.zeros((e + len(y), k))
+        block[:e, :shared] = top
+        block[e:, shared:] = y
+        blocks.append(block)
+    return blocks
+
+
+def _load_orthonormal(pairs, model, k):
+    """Gauge I: orthonormal rows of ``[A_1 | ... | A_M]``, the paper's Eq. 3.
+
+    Coordinates ``x = basis @ beta`` with orthonormal bases keep the gauge.
+    """
+    bases, to_y = [], []
+    for m, block in enumerate(pairs.blocks):
+        basis = np.linalg.qr(block.scale[:, None] * block.basis)[0]
+        bases.append(basis)
+        to_q = block.singular_values[:, None] * (block.basis.T @ (block.scale[:, None] * basis))
+        to_y.append(model.from_q(m, to_q))
+    sizes = [b.shape[1] for b in bases]
+    if not model.shrunk and pairs.moments.has_root:
+        beta = _left_null(pairs, bases, k)
+    else:
+        gram = _model_gram(model)
+        loss = len(sizes) * np.eye(len(gram)) - gram
+        both = block_diag(*to_y)
+        beta = _smallest(both.T @ loss @ both, np.linalg.solve(both, _exact_stack(model)), k)
+    parts = np.split(beta, np.cumsum(sizes)[:-1])
+    coefs = [basis @ part for basis, part in zip(bases, parts, strict=True)]
+    return coefs, [a @ part for a, part in zip(to_y, parts, strict=True)]
+
+
+def _left_null(pairs, bases, k):
+    """Smallest singular vectors of the stacked blocks, ``[X_1; -X_2]`` for two modalities."""
+    blocks = [pairs.moments.rows(c) @ b for c, b in zip(pairs.columns, bases, strict=True)]
+    rows = []
+    for m in range(len(blocks)):
+        for l in range(m + 1, len(blocks)):
+            signs = [(i == m) - (i == l) for i in range(len(blocks))]
+            rows.append(np.hstack([s * block for s, block in zip(signs, blocks, strict=True)]))
+    stack = np.vstack(rows)
+    _, size, right = np.linalg.svd(stack, full_matrices=len(stack) < stack.shape[1])
+    size = np.pad(size, (0, len(right) - len(size)))
+    null = int(np.sum(size <= EXACT * size[0]))
+    edges = np.cumsum([b.shape[1] for b in blocks])[:-1]
+    vectors = right[::-1].T
+    rotation = principal_rotation(np.split(vectors[:, :null], edges), blocks)
+    return np.hstack([vectors[:, :null] @ rotation, vectors[:, null:]])[:, :k]
+
+
+def _smallest(loss, exact, k):
+    """Orthonormal directions of least loss, the exact ones first."""
+    exact = np.linalg.qr(exact)[0]
+    complement = np.linalg.qr(exact, mode="complete")[0][:, exact.shape[1] :]
+    vectors = np.linalg.eigh(complement.T @ loss @ complement)[1]
+    return np.hstack([exact, complement @ vectors])[:, :k]
+
+
+def _exact_stack(model):
+    parts = [np.eye(model.n_exact + len(v), model.n_exact) for v in model.variance]
+    return np.vstack(parts)
+
+
+def _model_gram(model):
+    """Covariance of the y of all modalities."""
+    e = model.n_exact
+    full = {}
+    for key, c in model.cross.items():
+        full[key] = np.zeros((e + c.shape[0], e + c.shape[1]))
+        full[key][:e, :e] = np.eye(e)
+        full[key][e:, e:] = c
+    return white_gram(full)
+
+
+def _latent_covariance(model, loads):
+    e, k, n = model.n_exact, loads[0].shape[1], len(loads)
+    out = np.zeros((n * k, n * k))
+    for m in range(n):
+        out[m * k : (m + 1) * k, m * k : (m + 1) * k] = loads[m].T @ loads[m]
+        for l in range(m + 1, n):
+            shared = loads[m][:e].T @ loads[l][:e]
+            block = shared + loads[m][e:].T @ model.cross[m, l] @ loads[l][e:]
+            out[m * k : (m + 1) * k, l * k : (l + 1) * k] = block
+            out[l * k : (l + 1) * k, m * k : (m + 1) * k] = block.T
+    return out
+
+
+def _decoder(block, model, m, y):
+    """Regression of x on its latents ``y.T @ y_m``: ``Cov(x, z) Cov(z)^+``."""
+    gram = y.T @ y
+    if np.abs(gram - np.eye(len(gram))).max() > UNIT:  # as white latents are
+        y = y @ np.linalg.pinv(gram, hermitian=True)
+    return block.points(model.points(m, y))
+
+
+def _loadings(pairs, model, loads):
+    out = np.zeros((len(pairs.moments.mean), loads[0].shape[1]))
+    for m, (block, y) in enumerate(zip(pairs.blocks, loads, strict=True)):
+        deviation = np.outer(block.scale, np.linalg.norm(y, axis=0))
+        cov = block.points(model.points(m, y))
+        ratio = np.divide(cov, deviation, out=np.zeros_like(cov), where=deviation > 0)
+        out[pairs.columns[m]] = np.clip(ratio, -1.0, 1.0)
+    return out
+
+
+def _split_diagonals(latent_cov, k):
+    """Variances (M, k) of the latents, and their covariances (M, M, k) between modalities."""
+    n = len(latent_cov) // k
+    between = np.einsum("mjlj->mlj", latent_cov.reshape(n, k, n, k))
+    return np.einsum("mmj->mj", between), between
+
+
+def _correlations(latent_cov, k):
+    """Mean correlation between modalities, per component."""
+    variance, between = _split_diagonals(latent_cov, k)
+    deviation = np.sqrt(variance)
+    product = deviation[:, None] * deviation[None]
+    ratio = np.divide(between, product, out=np.zeros_like(between), where=product > 0)
+    n = len(variance)
+    others = ratio.sum(axis=(0, 1)) - np.einsum("mmj->j", ratio)
+    return np.clip(others / (n * (n - 1)), -1.0, 1.0)
+
+
+def _losses(latent_cov, coefs, k, whiten):
+    """Smallest eigenvalues ``v.T (M D - S) v / v.T B v`` of the model."""
+    variance, between = _split_diagonals(latent_cov, k)
+    loss = len(variance) * variance.sum(axis=0) - between.sum(axis=(0, 1))
+    gauge = len(variance) if whiten else np.sum([np.sum(c**2, axis=0) for c in coefs], axis=0)
+    return np.maximum(loss / gauge, 0.0)
+
+
+def _residuals(pairs, coefs, whiten):
+    """Square root of the same, measured on the pairs: accurate where it is near zero."""
+    moments, total = pairs.moments, 0.0
+    gauge = len(coefs) if whiten else np.sum([np.sum(c**2, axis=0) for c in coefs], axis=0)
+    for m in range(len(coefs)):
+        for l in range(m + 1, len(coefs)):
+            v = np.zeros((len(moments.mean), coefs[0].shape[1]))
+            v[pairs.columns[m]] = coefs[m]
+            v[pairs.columns[l]] = -coefs[l]
+            total = total + moments.quadratic(v)
+    return np.sqrt(total / gauge)
+
+
+def _signs(pairs, coefs):
+    """Signs that make the skewness of each component's scaled weights positive.
+
+    It does not depend on the order of columns or modalities.
+    """
+    scaled = [r.scale[:, None] * c for r, c in zip(pairs.blocks, coefs, strict=True)]
+    cubes = [np.einsum("ij,ij,ij->j", w, w, w) for w in scaled]
+    return np.where(np.sum(cubes, axis=0) < 0, -1.0, 1.0)

@@ -1,0 +1,224 @@
+r"""White coordinates: each block on its own numerical range, at unit covariance.
+
+A column is first scaled to unit variance, so that neither units nor order of magnitude
+decide what counts as zero. Directions in which a block does not vary satisfy
+:math:`A_m x_m = 0` whatever the other modality does; outside its range a block has no
+coordinates, so such directions cannot come back.
+
+Here it shows how accurate moments must be, and so here it is decided how rows are read: a
+covariance first, its refinement where that is too coarse, a triangular root where a block lacks a
+dimension or modalities agree exactly.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._utils._linalg import WELL_CONDITIONED, reciprocal
+from ..moments._accumulate import Patterns
+from ..moments._moments import Moments
+
+# Singular values above this share of the largest count, however coarse the data are.
+COARSEST = 1e-4
+# Correlations closer to one than this are looked at again, by the size of the residual itself.
+NEARLY_ONE = 1e-6
+
+
+@dataclass(frozen=True)
+class WhitenedBlock:
+    """The numerical range of one block, and its white coordinates q.
+
+    ``scale`` (d,) is zero for constant columns; ``basis`` (d, r); ``singular_values`` (r,),
+    descending; ``white`` (p, r) has orthonormal columns, where the moments keep a root;
+    ``rounding`` is the relative rounding error of q.
+    """
+
+    scale: np.ndarray
+    basis: np.ndarray
+    singular_values: np.ndarray
+    white: np.ndarray | None
+    rounding: float
+
+    @property
+    def rank(self) -> int:
+        """Dimension of the range."""
+        return len(self.singular_values)
+
+    @property
+    def map(self) -> np.ndarray:
+        """From x to q, (d, r)."""
+        return reciprocal(self.scale)[:, None] * (self.basis / self.singular_values)
+
+    def coef(self, q: np.ndarray) -> np.ndarray:
+        """Map functionals of q (r, k) to functionals of x (d, k)."""
+        return reciprocal(self.scale)[:, None] * (self.basis @ (q / self.singular_values[:, None]))
+
+    def points(self, q: np.ndarray) -> np.ndarray:
+        """Map points in q (r, k) to points in x (d, k)."""
+        return self.scale[:, None] * (self.basis @ (q * self.singular_values[:, None]))
+
+
+@dataclass(frozen=True)
+class WhitenedPairs:
+    """Pairs in white coordinates: what :func:`whiten_pairs` makes of moments."""
+
+    moments: Moments
+    columns: list[np.ndarray]
+    blocks: list[WhitenedBlock]
+    cross: dict[tuple[int, int], np.ndarray]  # covariance of q_m and q_l, m < l
+    accurate: bool  # false where a covariance is too coarse and a root is wanted
+    correlations: list[np.ndarray]  # singular values of each cross-covariance, descending
+
+    @property
+    def nearly_one(self) -> bool:
+        """Whether a correlation is so near to one that it may be one."""
+        return any(values[:1].sum() >= 1 - NEARLY_ONE for values in self.correlations)
+
+    @property
+    def max_components(self) -> int:
+        """Most components that can be told apart: the rank of the smallest block."""
+        return min(block.rank for block in self.blocks)
+
+
+def whiten(rows, *, solver="auto", orthonormal=False, center=True, tol=None):
+    """Moments of rows, accurate enough, and the white pairs they give.
+
+    Parameters
+    ----------
+    rows : ArrayRows, DaskRows or Accumulated
+    solver : {"auto", "covariance", "qr"}
+    orthonormal : bool
+        Whether maps shall be orthonormal, not white: only a root keeps their small end accurate.
+    center : bool
+        Whether moments are about the mean, or about the origin.
+    tol : float, optional
+        See :func:`whiten_pairs`.
+
+    Returns
+    -------
+    moments : dict of tuple of bool to Moments
+        By the modalities that rows have.
+    pairs : WhitenedPairs
+    """
+
+    def white(moments):
+        pairs = complete_pairs(moments, rows.blocks, center)
+        return whiten_pairs(pairs, rows.blocks, tol=tol, eps=rows.eps)
+
+    n, d = rows.shape
+    kind = solver
+    if solver == "auto":
+        kind = "covariance" if n > d and not orthonormal else "qr"
+    moments = rows.moments(kind)
+    pairs = white(moments)
+    too_few = kind == "covariance" and pairs.moments.n_rows <= d
+    if solver != "auto" or not rows.readable_again or (pairs.accurate and not too_few):
+        return moments, pairs
+    if not pairs.nearly_one and not too_few:
+        everyone = (True,) * len(rows.blocks)
+        root = rows.refined(moments[everyone])
+        if root is not None:
+            refined = {**moments, everyone: root}
+            pairs = white(refined)
+            if not pairs.nearly_one:
+                return refined, pairs
+    moments = rows.moments("qr")
+    return moments, white(moments)
+
+
+def complete_pairs(moments: Patterns, blocks, center: bool) -> Moments:
+    """Moments of the rows that have every modality, about their mean or about the origin."""
+    total = moments.get((True,) * len(blocks))
+    n_pairs = 0 if total is None else total.n_rows
+    if total is None or n_pairs < 2:
+        raise ValueError(
+            f"X has {('no pairs', 'one pair')[n_pairs]}: at least two rows need every modality "
+            f"({', '.join(blocks.names)}) to learn how they correspond."
+        )
+    return total if center else total.about_zero()
+
+
+def canonical_correlations(cross: np.ndarray) -> np.ndarray:
+    """Canonical correlations of two white blocks, descending.
+
+    By the Gram matrix of their cross-covariance: it loses digits of those near zero only.
+    """
+    cross = cross if cross.shape[0] <= cross.shape[1] else cross.T
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(cross @ cross.T)[::-1], 0.0))
+
+
+def signal_scale(deviation, mean, eps):
+    """Standard deviations of columns, zero for constant ones: what is left there is rounding."""
+    return np.where(deviation <= 8 * eps * np.abs(mean), 0.0, deviation)
+
+
+def whiten_pairs(moments: Moments, blocks, *, tol: float | None, eps: float) -> WhitenedPairs:
+    """Restrict each block to its numerical range and make it white there.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the rows that have every modality.
+    blocks : Blocks
+    tol : float, optional
+        Singular values below ``tol`` times the largest, columns at unit variance, count as zero.
+    eps : float
+        Relative rounding error of the data.
+
+    Raises
+    ------
+    ValueError
+        If a modality does not vary.
+    """
+    columns = [blocks.indices(m) for m in range(len(blocks))]
+    white = [whiten_block(moments, c, tol, eps) for c in columns]
+    for name, block in zip(blocks.names, white, strict=True):
+        if block.rank == 0:
+            raise ValueError(
+                f"modality {name!r} is constant over the pairs: nothing can be aligned with it."
+            )
+    cross = {}
+    for m, a in enumerate(white):
+        for l in range(m + 1, len(white)):
+            b = white[l]
+            if a.white is not None and b.white is not None:
+                cross[m, l] = a.white.T @ b.white
+            else:
+                cross[m, l] = a.map.T @ moments.covariance(columns[m], columns[l]) @ b.map
+    largest_first = [*map(canonical_correlations, cross.values())]
+    pairs = WhitenedPairs(moments, columns, white, cross, True, largest_first)
+    enough = moments.has_root or not (pairs.nearly_one or any(map(_is_coarse, white)))
+    return pairs if enough else replace(pairs, accurate=False)
+
+
+def whiten_block(moments: Moments, columns, tol: float | None, eps: float) -> WhitenedBlock:
+    """Numerical range of the columns of one modality; parameters as above."""
+    mean = moments.mean[columns]
+    scale = signal_scale(moments.deviations()[columns], mean, eps)
+    used = scale > 0
+    if not used.any():
+        return WhitenedBlock(scale, np.zeros((len(columns), 0)), np.zeros(0), None, eps)
+    rounding = eps * float(np.max(1 + np.abs(mean[used]) / scale[used]))
+    left, values, right = moments.principal(columns[used], scale[used])
+    if left is None:
+        rounding = np.sqrt(rounding)
+        floor = min(np.sqrt(len(columns)) * 4 * rounding, eps**0.25)
+    else:
+        floor = min(4 * rounding * len(columns), COARSEST)
+    floor = floor if tol is None else max(tol, np.finfo(float).eps)
+    rank = int(np.sum(values >= floor * values[0]))
+    basis = np.zeros((len(columns), rank))
+    basis[used] = right[:rank].T
+    return WhitenedBlock(
+        scale,
+        basis,
+        values[:rank],
+        None if left is None else left[:, :rank],
+        min(rounding * values[0] / values[rank - 1], np.sqrt(eps)),
+    )
+
+
+def _is_coarse(block: WhitenedBlock) -> bool:
+    """Whether the block loses digits that a root would keep."""
+    deficient = block.rank < np.sum(block.scale > 0)
+    return deficient or block.singular_values[0] > WELL_CONDITIONED * block.singular_values[-1]

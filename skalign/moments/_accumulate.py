@@ -1,0 +1,265 @@
+r"""One pass over rows: moments by the modalities that each has, and roots of them.
+
+A covariance loses the square of the condition number. But its eigenvectors :math:`V_m` and
+singular values :math:`s_m`, kept from falling below rounding, map each block to
+:math:`y_m = s_m^{-1} V_m^\top \Delta_m^{-1} (x_m - \mu_m)`, computed from the data themselves, and
+the covariance of :math:`y` is well-conditioned. With its Cholesky factor :math:`R`,
+
+.. math:: C = B^\top R^\top R\, B, \qquad B = \mathrm{blockdiag}(s_m V_m^\top \Delta_m),
+
+so that :math:`R B` is a root that loses the condition number only: the idea of CholeskyQR2
+(Fukaya et al. 2014, 2020), the same sums again on mapped data.
+"""
+
+import numpy as np
+
+from .._blocks import Blocks, presence
+from .._utils._array_api import as_numpy, device_sums, hstack, is_on_device, to_numpy
+from .._utils._rows import BLOCK, row_blocks
+from ._moments import Moments, merge, triangle
+
+# Moments of rows, by the modalities that they have.
+Patterns = dict[tuple[bool, ...], Moments]
+# Mapped columns whose mean square is below this hold nothing but rounding.
+NOTHING = 1e-9
+
+
+def batches(n_rows: int, n_features: int, kind: str = "covariance"):
+    """Slices of rows that bound the memory of a pass, and are taller than what they leave."""
+    if kind == "qr":
+        return row_blocks(n_rows, n_features, max(4 * n_features, 256), 8 * BLOCK)
+    return row_blocks(n_rows, n_features, max(2 * n_features, 256))
+
+
+def counted(X, weights, rows):
+    """Rows of a batch that have a positive weight, and their weights."""
+    batch, w = X[rows], None if weights is None else weights[rows]
+    return (batch, w) if w is None or w.all() else (batch[w > 0], w[w > 0])
+
+
+class Accumulator:
+    """Sums up blocks of rows in float64, whatever their type and order.
+
+    Parameters
+    ----------
+    kind : {"covariance", "qr"}
+        What to keep of the second moment.
+    """
+
+    def __init__(self, kind: str = "covariance"):
+        self.kind = kind
+        self._shift: np.ndarray | None = None
+        self._weight, self._n_rows = 0.0, 0
+        self._roots: Moments | None = None
+        self._block: np.ndarray | None = None  # memory that is used again
+        self._spare: np.ndarray | None = None
+
+    def add(self, X, weights=None) -> bool:
+        """Add a block; false, and nothing is added, if a mean of it is not finite."""
+        if len(X) == 0:
+            return True
+        with np.errstate(invalid="ignore", over="ignore"):  # infinity in, NaN out
+            if self.kind == "qr":
+                added = self._add_root(as_numpy(X), weights)
+            else:
+                there = device_sums(X, self._shift, weights)
+                added = self._add(as_numpy(X), weights) if there is None else self._put(*there)
+        if added:
+            self._weight += len(X) if weights is None else weights.sum()
+            self._n_rows += len(X)
+        return added
+
+    def _add_root(self, X, weights):
+        batch = _root_of(X, weights)
+        if not np.isfinite(batch.mean).all():
+            return False
+        self._roots = merge(self._roots, batch)
+        return True
+
+    def _put(self, shift, sums, products):
+        if not np.isfinite(sums).all():
+            return False
+        if self._shift is None:
+            self._shift, self._sums, self._products = shift, sums, products
+        else:
+            self._sums, self._products = self._sums + sums, self._products + products
+        return True
+
+    def _add(self, X, weights):
+        shift = self._shift
+        if shift is None:  # from the first row on, so that a constant column is zero exactly
+            first = X[0].astype(np.float64)
+            shift = first + np.subtract(X, first, dtype=np.float64).mean(axis=0)
+        # the one copy, of a block, into the same memory each time: fresh pages are slow. In the
+        # order of the data, so that it is read as it lies
+        again = self._block is not None and self._block.shape == X.shape
+        block = np.subtract(X, shift, out=self._block if again else None, dtype=np.float64)
+        self._block = block
+        sums = block.sum(axis=0) if weights is None else weights @ block
+        if not np.isfinite(sums).all():
+            return False
+        if weights is not None:
+            block *= np.sqrt(weights)[:, None]
+        # NumPy knows a product with its own transpose for a symmetric one; SciPy's BLAS beside it
+        # would have threads of its own, and the two stand in each other's way
+        if self._shift is None:
+            self._shift, self._sums, self._products = shift, sums, block.T @ block
+        else:
+            self._spare = np.matmul(block.T, block, out=self._spare)
+            self._sums += sums
+            self._products += self._spare
+        return True
+
+    def result(self) -> "Moments | None":
+        """Moments of all rows so far; None where there is no row."""
+        if self.kind == "qr" or self._shift is None:
+            return self._roots
+        offset = self._sums / self._weight
+        with np.errstate(invalid="ignore", over="ignore"):
+            between = np.sqrt(self._weight) * offset
+            scatter = np.outer(between, between)
+            products = self._products
+            if not isinstance(products, np.ndarray):  # a device need not round both halves alike
+                products = np.tril(to_numpy(products))
+                products += np.tril(products, -1).T
+            np.subtract(products, scatter, out=scatter)
+        return Moments(self._weight, self._n_rows, self._shift + offset, scatter=scatter)
+
+
+def _root_of(X, weights):
+    first = X[0].astype(np.float64)
+    X = np.subtract(X, first, dtype=np.float64)
+    weight = float(len(X) if weights is None else weights.sum())
+    mean = X.mean(axis=0) if weights is None else weights @ X / weight
+    X -= mean
+    if weights is not None:
+        X *= np.sqrt(weights)[:, None]
+    return Moments(weight, len(X), first + mean, root=triangle(X))
+
+
+def moments_by_pattern(X, weights, blocks: Blocks, kind: str, progress=None) -> Patterns:
+    """Moments of the rows of positive weight, by the modalities that they have.
+
+    Parameters
+    ----------
+    X : ndarray or DeviceRows of shape (n_samples, n_features)
+    weights : ndarray of shape (n_samples,) or None
+    blocks : Blocks
+    kind : {"covariance", "qr"}
+        What to keep of the second moment.
+    progress : Progress, optional
+    """
+    everything = (True,) * len(blocks)
+    sums = {everything: Accumulator(kind)}
+    # each batch on a device has a price of its own
+    for rows in batches(len(X), X.shape[1], "qr" if is_on_device(X) else kind):
+        batch, w = counted(X, weights, rows)
+        # a NaN or infinity shows in the mean; only then are rows looked at
+        if not sums[everything].add(batch, w):
+            _add_by_pattern(sums, X, weights, blocks, rows)
+        if progress is not None:
+            progress(rows.stop)
+    totals = {pattern: total.result() for pattern, total in sums.items()}
+    found = {pattern: total for pattern, total in totals.items() if total is not None}
+    if not all(total.finite for total in found.values()):
+        raise ValueError(
+            "X holds values whose squares overflow: scale the features, for example by "
+            "StandardScaler."
+        )
+    return found
+
+
+def _add_by_pattern(sums, X, weights, blocks, rows):
+    batch, w = X[rows], None if weights is None else weights[rows]
+    present = presence(batch, blocks, rows.start)
+    counts = np.ones(len(batch), dtype=bool) if w is None else w > 0
+    for pattern in np.unique(present[counts & present.any(axis=1)], axis=0):
+        mine = np.flatnonzero((present == pattern).all(axis=1) & counts)
+        part = batch[mine]
+        if not pattern.all():
+            part = hstack([blocks.take(part, m) for m in np.flatnonzero(pattern)])
+        key = tuple(bool(has) for has in pattern)
+        if key not in sums:
+            sums[key] = Accumulator(sums[(True,) * len(blocks)].kind)
+        if not sums[key].add(part, None if w is None else w[mine]):
+            raise ValueError(
+                f"X holds values that overflow, between rows {rows.start} and {rows.stop - 1}: "
+                "scale the features, for example by StandardScaler."
+            )
+
+
+# -- a root from one more pass -------------------------------------------------------------------
+
+
+def whitening_maps(total: Moments, blocks: Blocks):
+    """Maps of each block to white coordinates, and back: a list of pairs of (d, d)."""
+    maps = []
+    for m in range(len(blocks)):
+        columns = blocks.indices(m)
+        scale = total.deviations()[columns]
+        scale = np.where(scale > 0, scale, 1.0)
+        _, values, right = total.principal(columns, scale)
+        floor = len(columns) * np.finfo(float).eps * max(values[0] ** 2, np.finfo(float).tiny)
+        values = np.sqrt(np.maximum(values**2, floor))
+        maps.append((right.T / np.outer(scale, values), (right.T * values).T * scale))
+    return maps
+
+
+def mapped_moments(
+    X, weights, blocks: Blocks, mean, maps, *, stop: bool = True, progress=None
+) -> Moments | None:
+    """Moments of the complete rows, each block mapped.
+
+    Parameters
+    ----------
+    X, weights, blocks, progress
+        As of :func:`moments_by_pattern`.
+    mean : ndarray of shape (n_features,)
+    maps : list
+        Of :func:`whitening_maps`.
+    stop : bool
+        Whether to give None as soon as the first rows lack a dimension.
+    """
+    mapped = Accumulator()
+    for rows in batches(*X.shape):
+        batch, w = counted(X, weights, rows)
+        batch = as_numpy(batch)
+        Y = np.hstack(
+            [
+                np.subtract(blocks.take(batch, m), mean[blocks.columns[m]]) @ there
+                for m, (there, _) in enumerate(maps)
+            ]
+        )
+        if not mapped.add(Y, w):
+            complete = np.isfinite(Y).all(axis=1)
+            mapped.add(Y[complete], None if w is None else w[complete])
+        if stop and rows.start == 0 and lacks_dimension(mapped.result()):
+            return None
+        if progress is not None:
+            progress(rows.stop)
+    return mapped.result()
+
+
+def lacks_dimension(mapped: Moments | None) -> bool:
+    """Whether a mapped column holds nothing but rounding."""
+    return mapped is not None and bool(np.min(mapped.deviations() ** 2) < NOTHING)
+
+
+def root_from_mapped(mapped: Moments | None, total: Moments, blocks: Blocks, maps):
+    """Moments of the complete rows with a root in place of the scatter.
+
+    Returns
+    -------
+    Moments, or None where a block lacks a dimension: then only an orthogonal method helps.
+    """
+    if mapped is None or lacks_dimension(mapped):
+        return None
+    try:
+        factor = np.linalg.cholesky(mapped.covariance() * mapped.weight).T
+    except np.linalg.LinAlgError:
+        return None
+    root = np.empty_like(factor)
+    edges = np.cumsum([0, *(len(back) for _, back in maps)])
+    for m, (_, back) in enumerate(maps):
+        root[:, blocks.indices(m)] = factor[:, edges[m] : edges[m + 1]] @ back
+    return Moments(total.weight, total.n_rows, total.mean, root=root)

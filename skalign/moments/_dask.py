@@ -1,0 +1,270 @@
+"""Dask collections: rows summed up where they are, chunk by chunk, and functions applied lazily.
+
+Each chunk is read by one task that keeps some ``d * d`` numbers; these are merged by a tree, and
+only the root of the tree comes to the client. Dask is imported inside functions: where its
+collections are passed, it is there.
+"""
+
+from functools import partial, reduce
+from itertools import repeat
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from .._blocks import Blocks, read_array
+from .._utils._validation import FLOATS, check_weights, is_frame, rounding_of
+from ._accumulate import Patterns
+from ._moments import Moments, merge
+from ._rows import Accumulated, ArrayRows, refine
+
+# Children of a node of the tree.
+FAN_IN = 8
+
+
+def is_dask(X) -> bool:
+    """Whether something is a collection of Dask; imports nothing."""
+    return type(X).__module__.partition(".")[0] in ("dask", "dask_expr")
+
+
+def template_of(X):
+    """What shows the columns of ``X``: of a collection a table without rows, else itself."""
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError("X is a polars LazyFrame, which holds no rows yet: pass X.collect().")
+    if not is_dask(X):
+        return X
+    table = hasattr(type(X), "to_delayed") and getattr(X, "ndim", None) == 2
+    if table and hasattr(X, "columns"):
+        return X._meta
+    if not table or np.isnan(X.shape[1]):
+        raise ValueError(
+            f"Expected 2D array, got {X!r} instead: X must be a Dask array of shape (n_samples, "
+            "n_features) with a known number of features, or a Dask dataframe."
+        )
+    return np.empty((0, X.shape[1]), dtype=X.dtype)
+
+
+def as_rows(X, table, sample_weight, blocks: Blocks, *, dtype=FLOATS, verbose: bool = False):
+    """The row source of a table.
+
+    Parameters
+    ----------
+    X : array-like, dataframe or Dask collection
+        As the user gave it.
+    table : array, dataframe
+        ``X`` validated; of a collection its columns.
+    sample_weight : array-like of shape (n_samples,), number or None
+    blocks : Blocks
+    dtype : tuple of NumPy types, or "numeric"
+    verbose : bool
+
+    Returns
+    -------
+    ArrayRows or DaskRows
+    """
+    if is_dask(X):
+        return DaskRows(X, sample_weight, blocks, read_array(table, blocks, dtype).dtype)
+    rows = read_array(table, blocks, dtype)
+    return ArrayRows(rows, check_weights(sample_weight, len(rows)), blocks, verbose)
+
+
+class DaskRows:
+    """Rows of a Dask collection.
+
+    Parameters
+    ----------
+    X : dask array or dataframe
+    sample_weight : dask array or series, array-like, number or None
+    blocks : Blocks
+    dtype : dtype
+        Of the selected columns together.
+    """
+
+    readable_again, in_memory = True, False
+
+    def __init__(self, X, sample_weight, blocks: Blocks, dtype):
+        self.X, self.sample_weight, self.blocks, self.dtype = X, sample_weight, blocks, dtype
+        n = X.shape[0] if hasattr(X, "chunks") else np.nan
+        self.shape = (np.inf if np.isnan(n) else n), blocks.n_features
+        self.eps = rounding_of(dtype)
+        self._hashes: np.ndarray | None = None
+
+    def fold(self, function, merged, shared):
+        """``function(rows of a chunk, shared)`` of every chunk, merged by a tree in their order."""
+        import dask
+
+        task = partial(_of_chunk, function=function, blocks=self.blocks)
+        node = dask.delayed(shared, traverse=False)  # goes to each worker once
+        return tree(tasks(task, self.X, repeat(node), sample_weight=self.sample_weight), merged)
+
+    def moments(self, kind: str) -> Patterns:
+        """Moments by the modalities that rows have."""
+        seen = self.fold(_accumulated, Accumulated.merged, kind)
+        if self.sample_weight is not None and not seen.patterns:
+            raise ValueError("sample_weight is zero for all rows: at least one must be positive.")
+        self._hashes, self.eps = seen.seen, max(seen.eps, self.eps)
+        return seen.patterns
+
+    def mapped(self, mean, maps) -> Moments | None:
+        """Moments of the complete rows, each block mapped."""
+        return self.fold(_mapped, merge, (mean, maps))
+
+    def refined(self, total: Moments) -> Moments | None:
+        """Moments of the complete rows with a root, by one more pass; None where that fails."""
+        return refine(self, total)
+
+    def unweighted(self) -> "DaskRows":
+        """The same rows, all of which count alike."""
+        return DaskRows(self.X, None, self.blocks, self.dtype)
+
+    def n_unique(self, limit: int) -> int:
+        """Number of different complete rows, up to as many as may ever be asked for."""
+        return len(self.hashes())
+
+    def hashes(self) -> np.ndarray:
+        """Numbers of different complete rows, which the first pass has found."""
+        assert self._hashes is not None
+        return self._hashes
+
+
+def _of_chunk(chunk, shared, sample_weight, function, blocks):
+    X = read_array(checked(chunk, "numeric"), blocks, "numeric")
+    weights = check_weights(sample_weight, len(X), some=False)
+    return function(ArrayRows(X, weights, blocks), shared)
+
+
+def _mapped(rows, shared):
+    return rows.mapped(*shared, stop=False)
+
+
+def _accumulated(rows, kind):
+    if len(rows.X) == 0:
+        return Accumulated({}, np.zeros(0, dtype=np.uint64), 0.0, rows.blocks)
+    return Accumulated.of(rows, kind)
+
+
+def map_rows(function, X, table, n_columns=None, dtype=None):
+    """``function(table)``; of a Dask collection chunk by chunk, when it is asked for.
+
+    Parameters
+    ----------
+    function : callable
+        Takes rows, and gives as many.
+    X : array-like, dataframe, or Dask array or dataframe
+        As the user gave it.
+    table : array or dataframe
+        ``X`` validated; of a collection its columns.
+    n_columns : int, optional
+        Number of columns that come out; None where a vector does.
+    dtype : dtype, optional
+        Of what comes out; None is the precision of ``X``.
+
+    Returns
+    -------
+    array, or dask.array.Array
+        Its chunks are those of ``X``, of unknown size where they are.
+    """
+    if not is_dask(X):
+        return function(table)
+    import dask
+    import dask.array as da
+
+    if dtype is None:
+        dtype = check_array(table, dtype=FLOATS, ensure_min_samples=0).dtype
+    meta = np.empty((0,) if n_columns is None else (0, n_columns), dtype=dtype)
+    node = dask.delayed(function, pure=False, traverse=False)  # goes to each worker once
+    if is_frame(X):
+        task, size = dask.delayed(partial(_apply, empty=meta), pure=False), meta.shape[1:]
+        parts = [task(part, node) for part in parts_of(X)]
+        parts = [da.from_delayed(part, (np.nan, *size), meta=meta) for part in parts]
+        return da.concatenate(parts, allow_unknown_chunksizes=True)
+    X = X.rechunk({1: -1})
+    options = {"dtype": dtype, "meta": meta, "function": node, "empty": meta}
+    if n_columns is None:
+        return X.map_blocks(_apply, drop_axis=1, **options)
+    return X.map_blocks(_apply, chunks=(X.chunks[0], (n_columns,)), **options)
+
+
+def _apply(chunk, function, empty):
+    return np.asarray(function(checked(chunk, FLOATS))) if len(chunk) else empty
+
+
+def checked(chunk, dtype="numeric"):
+    """An array of a chunk, which may be empty; NaN and infinity are looked at later."""
+    if is_frame(chunk):
+        return chunk
+    return check_array(chunk, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
+
+
+# -- collections -------------------------------------------------------------------------------
+
+
+def tasks(function, X, *lists, **vectors):
+    """A task for each chunk of rows: the function of it, of its item of lists, of its vectors."""
+    import dask
+
+    X, sizes = (X, None) if hasattr(X, "columns") else (X.rechunk({1: -1}), X.chunks[0])
+    chunks, sizes = parts_of(X), None if sizes is None or np.isnan(sum(sizes)) else sizes
+    arrays = [v for v in vectors.values() if not (v is None or isinstance(v, Real) or is_dask(v))]
+    if sizes is None and arrays:
+        sizes = dask.compute(*[dask.delayed(len)(chunk) for chunk in chunks])
+    beside = {name: _cut(name, v, len(chunks), sizes) for name, v in vectors.items()}
+    task = dask.delayed(partial(_told, function), pure=False)
+    items = zip(chunks, *lists, strict=False)  # a list may be endless
+    return [
+        task(i, *item, **{name: parts[i] for name, parts in beside.items()})
+        for i, item in enumerate(items)
+    ]
+
+
+def _told(function, number, chunk, *args, **kwargs):
+    try:
+        return function(chunk, *args, **kwargs)
+    except ValueError as error:
+        raise ValueError(f"chunk {number}: {error}") from error
+
+
+def _cut(name, vector, n_chunks, sizes):
+    """A vector in pieces that lie beside the chunks of rows."""
+    if vector is None or isinstance(vector, Real):
+        return [vector] * n_chunks
+    dask_array = hasattr(vector, "rechunk")
+    if sizes is not None and (dask_array or not is_dask(vector)):
+        length = vector.shape[0] if dask_array else len(np.asarray(vector))
+        if length == length and length != sum(sizes):
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: X has "
+                f"{sum(sizes)}, {name} has {length}."
+            )
+        if not dask_array:
+            return np.split(np.asarray(vector), np.cumsum(sizes)[:-1])
+        vector = vector.rechunk({0: tuple(sizes)}) if length == length else vector
+    parts = parts_of(vector)
+    if len(parts) != n_chunks:
+        raise ValueError(f"{name} has {len(parts)} chunks, X has {n_chunks}: rows must be paired.")
+    return parts
+
+
+def parts_of(collection):
+    """Its chunks or partitions, as delayed values."""
+    parts = collection.to_delayed()
+    return parts if isinstance(parts, list) else list(parts.ravel())
+
+
+def fold_vector(function, merged, vector):
+    """``function`` of a vector; of a collection of each chunk, merged by a tree."""
+    if not is_dask(vector):
+        return function(vector)
+    import dask
+
+    return tree([dask.delayed(function, pure=False)(part) for part in parts_of(vector)], merged)
+
+
+def tree(parts, merged):
+    """One result of many, merged in the order of the rows, a few at a time."""
+    import dask
+
+    join = dask.delayed(partial(reduce, merged), pure=False)
+    while len(parts) > 1:
+        parts = [join(parts[i : i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]
+    return parts[0].compute()

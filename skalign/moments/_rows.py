@@ -1,0 +1,196 @@
+"""Row sources: rows in memory or on a device, and what is kept of rows that are gone.
+
+A row source answers ``moments(kind)``, ``refined(total)`` and ``n_unique(limit)``, whatever its
+rows are; :class:`DaskRows` is a third one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._blocks import Blocks
+from .._utils._array_api import as_numpy
+from .._utils._progress import Progress
+from .._utils._rows import row_blocks
+from .._utils._validation import rounding_of
+from ._accumulate import (
+    Patterns,
+    mapped_moments,
+    moments_by_pattern,
+    root_from_mapped,
+    whitening_maps,
+)
+from ._moments import Moments, merge
+
+
+class ArrayRows:
+    """Rows of an array, NumPy's or a device's.
+
+    Parameters
+    ----------
+    X : ndarray or DeviceRows of shape (n_samples, n_features)
+    weights : ndarray of shape (n_samples,) or None
+    blocks : Blocks
+    verbose : bool
+        Whether to print how far a pass is.
+    """
+
+    readable_again = in_memory = True
+
+    def __init__(self, X, weights, blocks: Blocks, verbose: bool = False):
+        self.X, self.weights, self.blocks, self.verbose = X, weights, blocks, verbose
+        self.shape, self.eps = X.shape, rounding_of(X.dtype)
+
+    def moments(self, kind: str) -> Patterns:
+        """Moments by the modalities that rows have."""
+        progress = self._progress("triangular root" if kind == "qr" else "moments")
+        return moments_by_pattern(self.X, self.weights, self.blocks, kind, progress)
+
+    def mapped(self, mean, maps, *, stop: bool = True) -> Moments | None:
+        """Moments of the complete rows, each block mapped."""
+        return mapped_moments(
+            self.X,
+            self.weights,
+            self.blocks,
+            mean,
+            maps,
+            stop=stop,
+            progress=self._progress("refinement"),
+        )
+
+    def fold(self, function, merged, shared):
+        """``function(rows, shared)``: there is but one chunk of these rows."""
+        return function(self, shared)
+
+    def refined(self, total: Moments) -> Moments | None:
+        """Moments of the complete rows with a root, by one more pass; None where that fails."""
+        return refine(self, total)
+
+    def n_unique(self, limit: int) -> int:
+        """Number of different complete rows, of which no more than ``limit + 1`` are counted."""
+        return len(self.hashes(limit))
+
+    def hashes(self, limit: int | None = None) -> np.ndarray:
+        """Numbers of different complete rows, up to as many as may ever be asked for."""
+        d = self.shape[1]
+        limit = d + 2 if limit is None else min(limit, d + 2)
+        seen = np.zeros(0, dtype=np.uint64)
+        for rows in row_blocks(len(self.X), d, 2 * d + 64):
+            if len(seen) > limit:
+                break
+            batch = as_numpy(self.X[rows])
+            complete = np.isfinite(batch).all(axis=1)
+            if self.weights is not None:
+                complete &= self.weights[rows] > 0
+            # one column is enough where its values differ, and saves looking at the others
+            first = np.unique(_doubles(batch[complete, 0]))
+            enough = len(first) > d + 2
+            found = first.view(np.uint64) if enough else _hashes(_doubles(batch[complete]))
+            seen = np.union1d(seen, found)[: d + 3]
+        return seen
+
+    def unweighted(self) -> "ArrayRows":
+        """The same rows, all of which count alike."""
+        return ArrayRows(self.X, None, self.blocks, self.verbose)
+
+    def without(self, held: np.ndarray) -> "ArrayRows":
+        """All rows but some."""
+        kept = np.delete(np.arange(len(self.X)), held)
+        weights = None if self.weights is None else self.weights[kept]
+        return ArrayRows(self.X[kept], weights, self.blocks)
+
+    def _progress(self, what):
+        return Progress(what, len(self.X)) if self.verbose else None
+
+
+def refine(rows, total: Moments) -> Moments | None:
+    """A root of the complete rows of any row source."""
+    maps = whitening_maps(total, rows.blocks)
+    return root_from_mapped(rows.mapped(total.mean, maps), total, rows.blocks, maps)
+
+
+def _doubles(X):
+    return X.astype(np.float64) + 0.0  # so that -0.0 equals 0.0
+
+
+def _hashes(X):
+    """One number a row, of its bits: equal rows have equal ones, whatever stands around them."""
+    bits = np.ascontiguousarray(X).view(np.uint64)
+    factors = np.random.default_rng(0).integers(2**63, size=X.shape[1], dtype=np.uint64) * 2 + 1
+    for shift in (29, 32):  # so that all bits of a number matter to the high ones of the sum
+        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(31)
+    return (bits * factors).sum(axis=1, dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class Accumulated:
+    """What is kept of rows that are gone: enough to learn from them and from more."""
+
+    patterns: Patterns
+    seen: np.ndarray  # numbers of different complete rows
+    eps: float
+    blocks: Blocks
+
+    readable_again = False
+
+    @classmethod
+    def of(cls, rows, kind: str) -> "Accumulated":
+        """What is kept of the rows of a source."""
+        return cls(rows.moments(kind), rows.hashes(), rows.eps, rows.blocks)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows, and of columns."""
+        return sum(part.n_rows for part in self.patterns.values()), self.blocks.n_features
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of complete rows."""
+        total = self.patterns.get((True,) * len(self.blocks))
+        return 0 if total is None else total.n_rows
+
+    def moments(self, kind: str) -> Patterns:
+        """Moments by the modalities that rows have, of whatever kind they were kept."""
+        return self.patterns
+
+    def n_unique(self, limit: int) -> int:
+        """Number of different complete rows, up to as many as may ever be asked for."""
+        return len(self.seen)
+
+    def merged(self, other: "Accumulated") -> "Accumulated":
+        """All that either has seen."""
+        patterns = dict(self.patterns)
+        for pattern, part in other.patterns.items():
+            total = merge(patterns.get(pattern), part)
+            assert total is not None
+            patterns[pattern] = total
+        seen = np.union1d(self.seen, other.seen)[: self.blocks.n_features + 3]
+        return Accumulated(patterns, seen, max(self.eps, other.eps), self.blocks)
+
+    def __sizeof__(self) -> int:  # schedulers that move it go by this
+        arrays = [a for m in self.patterns.values() for a in (m.mean, m.scatter, m.root)]
+        return sum(a.nbytes for a in (*arrays, self.seen) if a is not None)
+
+    def as_arrays(self) -> dict:
+        """The same as arrays, for the state of an estimator."""
+        parts = list(self.patterns.values())
+        return {
+            "patterns": np.array(list(self.patterns), dtype=bool).reshape(-1, len(self.blocks)),
+            "weight": np.array([part.weight for part in parts], dtype=np.float64),
+            "n_rows": np.array([part.n_rows for part in parts], dtype=np.int64),
+            "mean": [part.mean for part in parts],
+            "scatter": [part.scatter for part in parts],
+            "root": [part.root for part in parts],
+            "seen": self.seen,
+            "eps": self.eps,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict, blocks: Blocks) -> "Accumulated":
+        """From what :meth:`as_arrays` gave."""
+        columns = (arrays[name] for name in ("weight", "n_rows", "mean", "scatter", "root"))
+        parts = [Moments(float(w), int(n), *rest) for w, n, *rest in zip(*columns, strict=True)]
+        keys = [tuple(map(bool, pattern)) for pattern in arrays["patterns"]]
+        seen, eps = arrays["seen"], float(arrays["eps"])
+        return cls(dict(zip(keys, parts, strict=True)), seen, eps, blocks)

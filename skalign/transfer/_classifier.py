@@ -1,0 +1,602 @@
+"""The estimator that moves a classifier from one modality to another."""
+
+import warnings
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from .._blocks import presence, read_array, resolve_table, select
+from .._utils._array_api import as_numpy
+from .._utils._labels import UNLABELLED, known_labels
+from .._utils._rows import take_rows
+from .._utils._validation import (
+    check_option,
+    check_switch,
+    column_names,
+    restored_on_error,
+    table_options,
+)
+from ..alignment import NullSpaceAligner
+from ..alignment._significance import SIGNIFICANCE
+from ..moments import _dask as collections
+from ..moments._rows import ArrayRows
+from ._anchors import carried_anchors, class_means
+from ._dask import drawn
+from ._distillation import distil
+from ._mixture import fit_mixture
+from ._modality_classifier import (
+    ModalityClassifier,
+    Predictor,
+    predict_prior_only,
+    predicted_labels,
+    predicted_log_proba,
+    predicted_proba,
+)
+from ._source import (
+    fit_source,
+    frozen,
+    over_all_classes,
+    rows_of_params,
+    set_seed,
+    source_posterior,
+    weight_parameter,
+)
+from ._task import TargetModel, transfer_task
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """Rows in memory, and what the source says of those that have another modality, too."""
+
+    rows: ArrayRows  # what the aligner looks at when it leaves some out
+    present: np.ndarray  # (n, M)
+    weights: np.ndarray  # (n,)
+    pairs: np.ndarray  # rows that have the source and another modality
+    posterior: np.ndarray  # (len(pairs), C)
+    means: np.ndarray  # (C, n_features): of the classes in the source
+
+
+class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    r"""Labels in one modality, predictions from another, no label there at all.
+
+    The three steps of Kamboj & Do:
+
+    1. fit ``estimator`` on the source block of the labelled rows: :math:`p(c \mid x_1)`;
+    2. fit ``aligner`` on the pairs, and Gaussian components on what it aligns;
+    3. give components classes by the source's posterior on the pairs, and classify the target
+       modality by the density that the components have *there*, with that modality's own noise:
+
+    .. math:: p(c \mid x_2) = \sum_k p(c \mid k) \, p(k \mid x_2).
+
+    By default components are classes, and the target is classified on the *whole* of its features,
+    not in the aligned space: these hold more than what modalities share linearly. Its discriminants
+    are distilled from the source by an EM that keeps the source's posterior as a factor,
+    :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`, with :math:`\lambda` chosen by how
+    well leave-one-out decisions of the target agree with the source. A linear discriminant is pooled
+    with one of Gaussian kernel features. The aligner says whether pairs share anything, and carries
+    class means of the source over to the target where these help. ``target_space="aligned"`` keeps
+    to the aligned span. Given components (``mixture``) live in the aligned space; they get the
+    classes of maximum likelihood.
+
+    Rows with one modality only help: all of them improve the aligner, those of the target its
+    discriminants. Where pairs share nothing beyond chance `fit` warns, and predictions are the class
+    prior.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Classifier of the source modality. ``None`` is
+        ``LogisticRegression(max_iter=1000)``. One without ``predict_proba`` takes
+        part with its hard predictions. Wrap a fitted one in
+        :class:`~sklearn.frozen.FrozenEstimator` to use it as it is; then no label is needed.
+    aligner : NullSpaceAligner, default=None
+        Learns the aligned space, and names the modalities. ``None`` is ``NullSpaceAligner()``.
+        May be frozen.
+    mixture : estimator of :mod:`sklearn.mixture`, default=None
+        Components of the aligned space, such as
+        :class:`~sklearn.mixture.GaussianMixture`. ``None`` takes one component per class.
+    target_space : {"whole", "aligned"}, default="whole"
+        What of the target is looked at where no mixture is given: all of it, or the span of the
+        aligned dimensions alone.
+    source : int or str, default=0
+        Modality that ``estimator`` reads, by position or name.
+    target : int or str, default=1
+        Modality to predict from, by position or name.
+    predict_from : {"target", "available"}, default="target"
+        ``"target"`` never looks at another block. ``"available"`` joins all modalities that a row
+        has, the source's own word among them, as independent given the class.
+    random_state : int, RandomState instance or None, default=None
+        Passed to ``estimator``, ``aligner`` and ``mixture`` where they have none of their own.
+    verbose : bool, default=False
+        Whether to print each step of `fit`, and how far long passes over the rows are.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, of the source classifier and of ``y``.
+    estimator_ : classifier
+        The fitted source classifier.
+    aligner_ : NullSpaceAligner
+        The fitted aligner.
+    mixture_ : estimator of sklearn.mixture
+        The fitted components, over the output of ``aligner_.transform``. Only where a mixture
+        predicts.
+    component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
+        Class probabilities of each component. Only where a mixture predicts.
+    class_prior_ : ndarray of shape (n_classes,)
+        Class probabilities before anything is seen: the answer for rows without their target.
+    target_classifier_ : ModalityClassifier
+        A classifier over the target's columns alone, as `fit` was given them: the thing to deploy.
+        What stands before the transfer in a pipeline stands before this one, too.
+    classifiers_ : dict of int to ModalityClassifier
+        One for each modality that predictions are made from, by position; with
+        ``predict_from="available"`` of all modalities but the source.
+    source_, target_ : int
+        Positions of the source and the target.
+    agreement_ : float
+        How far leave-one-out decisions of the target agree with the source on the pairs: 0 is
+        chance, 1 the most that the source's doubt allows. Only where ``mixture`` is None.
+    n_features_in_ : int
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only for dataframes whose column names are strings.
+
+    See Also
+    --------
+    NullSpaceAligner : The aligned space.
+    ModalityClassifier : What ``target_classifier_`` is.
+    sklearn.semi_supervised.SelfTrainingClassifier : One modality, few labels.
+
+    Notes
+    -----
+    ``-1`` in ``y`` marks an unlabelled sample, as in :mod:`sklearn.semi_supervised`; in string or
+    object labels ``None`` and NaN do, too. Where ``y`` holds just -1 and 1, both are labels.
+
+    References
+    ----------
+    .. [1] A. Kamboj and M. N. Do, "Leveraging Perfect Multimodal Alignment and Gaussian
+       Assumptions for Cross-modal Transfer".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import CrossModalTransferClassifier, NullSpaceAligner
+    >>> from skalign.datasets import make_paired_gaussians
+    >>> data = make_paired_gaussians(600, n_features=(5, 8), noise=0.5, random_state=0)
+    >>> X, y = data.X.copy(), data.y.copy()
+    >>> X[:200, 5:] = np.nan  # labelled: first modality only
+    >>> y[200:] = -1          # pairs: no label
+    >>> X[400:, :5] = np.nan  # to predict: second modality only
+    >>> model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=[5, 8]))
+    >>> model.fit(X[:400], y[:400]).score(X[400:], data.y[400:]) > 0.95
+    True
+    """
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        aligner=None,
+        mixture=None,
+        target_space="whole",
+        source=0,
+        target=1,
+        predict_from="target",
+        random_state=None,
+        verbose=False,
+    ):
+        self.estimator = estimator
+        self.aligner = aligner
+        self.mixture = mixture
+        self.target_space = target_space
+        self.source = source
+        self.target = target
+        self.predict_from = predict_from
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, sample_weight=None, **params):
+        """Learn to classify the target modality.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN. Of a Dask array or
+            dataframe the aligner sees every row, and the rest a sample in memory: at most
+            100,000 rows of each kind, drawn evenly in their order. Kinds are labelled rows of the
+            source; rows with the source and another modality; rows without the source; rows of
+            the source alone without a label.
+        y : array-like of shape (n_samples,)
+            Labels; -1 where a sample has none. May be None if ``estimator`` is frozen.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; a weight of two counts a row twice. The last step of an ``estimator`` that
+            is a pipeline gets them.
+        **params : dict
+            Metadata for the fit of ``estimator``, such as ``groups`` of a search, one value a row.
+
+        Returns
+        -------
+        self : CrossModalTransferClassifier
+
+        Raises
+        ------
+        ValueError
+            If no labelled row has the source modality, if these hold a single class, or if fewer
+            than two rows have every modality.
+        """
+        self._check_parameters()
+        with restored_on_error(vars(self)):
+            self._learn_targets(self._fit_source_and_aligner(X, y, sample_weight, params))
+        return self
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``. Rows that lack what ``predict_from`` asks for get the
+            class prior, and a warning counts them.
+        """
+        check_is_fitted(self)
+        return self._mapped(predicted_proba, X, len(self.classes_), np.float64)
+
+    def predict_log_proba(self, X):
+        """Logarithms of the class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; minus infinity for probability zero.
+        """
+        check_is_fitted(self)
+        return self._mapped(predicted_log_proba, X, len(self.classes_), np.float64)
+
+    def predict(self, X):
+        """Most probable classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self._mapped(predicted_labels, X, None, self.classes_.dtype)
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of `predict` on the rows that have a label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : array-like of shape (n_samples,)
+            Labels. Rows without one are left out, and a warning counts them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+
+        Returns
+        -------
+        float
+        """
+        labels, known = known_labels(y, type(self).__name__)
+        predicted = self.predict(X)
+        if known.all():
+            return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+        advice = "let skalign.model_selection.TransferSplit split rows for cross-validation."
+        if not known.any():
+            raise ValueError(f"no row of y has a label: there is nothing to score; {advice}")
+        warnings.warn(
+            f"{int((~known).sum())} of {len(known)} rows to score have no label and are left "
+            f"out: {advice}",
+            UserWarning,
+            stacklevel=2,
+        )
+        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+        given = as_numpy(predicted)[known]
+        return float(accuracy_score(labels[known], given, sample_weight=weights))
+
+    def get_metadata_routing(self):
+        """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(estimator=self._estimator(), method_mapping=mapping)
+            .add(aligner=self._aligner(), method_mapping=mapping)
+        )
+
+    # -- steps of fit ----------------------------------------------------------------------------
+
+    def _check_parameters(self):
+        check_option("predict_from", self.predict_from, ("target", "available"))
+        check_option("target_space", self.target_space, ("whole", "aligned"))
+        check_switch("verbose", self.verbose)
+
+    def _estimator(self):
+        if self.estimator is not None:
+            return self.estimator
+        default = LogisticRegression(max_iter=1000)
+        return default.set_fit_request(sample_weight=True) if _routing() else default
+
+    def _aligner(self):
+        if self.aligner is not None:
+            return self.aligner
+        default = NullSpaceAligner()
+        return default.set_fit_request(sample_weight=True) if _routing() else default
+
+    def _route(self, weights, params):
+        """Metadata of the fit of the estimator, and whether the aligner gets the weights."""
+        if _routing():
+            given = {**params} if weights is None else {"sample_weight": weights, **params}
+            routed = process_routing(self, "fit", **given)
+            return routed.estimator.fit, "sample_weight" in routed.aligner.fit
+        if weights is None:
+            return params, False
+        return {weight_parameter(self._estimator()): weights, **params}, True
+
+    def _fit_source_and_aligner(self, X, y, sample_weight, params) -> SoftLabels:
+        """Steps 1 and 2: what the source says of the pairs, and the space in which they agree."""
+        aligner = self._unfitted_aligner()
+        is_frozen = frozen(self.aligner)
+        template = collections.template_of(X)
+        options = {"ensure_min_features": 2, "ensure_min_samples": 2}
+        options = table_options(template, collection=template is not X, **options)
+        table = validate_data(self, template, reset=True, **options)
+        if is_frozen:
+            self._check_frozen(aligner)
+        blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
+        self.source_, self.target_ = self._positions(blocks)
+        rows = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
+        names = column_names(table)
+        table, y, weights = drawn(rows, table, y, self.source_, type(self).__name__)
+        if y is None and frozen(self.estimator):
+            y = np.full(len(table), UNLABELLED)
+        y, known = known_labels(y, type(self).__name__)
+        check_consistent_length(table, y)
+        to_estimator, weighted = self._route(weights, params)
+        self._say(f"aligner: {rows.shape[1]:,} columns")
+        if not is_frozen:
+            aligner._learn(rows if weighted else rows.unweighted(), names)
+            aligner._adopt_columns(vars(self))
+
+        X = read_array(table, blocks)
+        present = presence(X, blocks)
+        in_aligner = ArrayRows(X, weights if weighted else None, blocks)
+        weights = np.ones(len(X)) if weights is None else weights
+        labelled = np.flatnonzero(known & present[:, self.source_] & (weights > 0))
+        pairs = self._pairs(present, weights, blocks)
+        self._say(f"source: {len(labelled):,} labelled rows, {len(pairs):,} pairs")
+        estimator = clone(self._estimator())
+        set_seed(estimator, self.random_state)
+        source = blocks.select(table)
+        block = select(source, blocks.columns[self.source_], labelled)
+        given = rows_of_params(to_estimator, labelled)
+        estimator = fit_source(estimator, block, y[labelled], given, blocks.names[self.source_])
+        block = select(source, blocks.columns[self.source_], pairs)
+        posterior = source_posterior(estimator, block, pairs)
+        self.classes_, posterior = over_all_classes(
+            estimator.classes_, y[known & (weights > 0)], posterior
+        )
+        self.estimator_, self.aligner_ = estimator, aligner
+        labels = np.full(len(X), -1)
+        labels[labelled] = np.searchsorted(self.classes_, y[labelled])
+        columns = blocks.indices(self.source_)
+        means = class_means(X, labels, weights, columns, len(self.classes_))
+        return SoftLabels(in_aligner, present, weights, pairs, posterior, means)
+
+    def _unfitted_aligner(self):
+        """The aligner to fit, or the one that is frozen."""
+        aligner = clone(self._aligner())
+        kind = aligner.estimator if frozen(aligner) else aligner
+        if not isinstance(kind, NullSpaceAligner):
+            raise ValueError(
+                f"aligner={kind!r} must be a NullSpaceAligner, which may be frozen by "
+                "sklearn.frozen.FrozenEstimator."
+            )
+        if not frozen(aligner):
+            set_seed(kind, self.random_state)
+            kind._check_parameters()
+        return kind
+
+    def _check_frozen(self, aligner):
+        check_is_fitted(aligner)
+        if aligner.n_features_in_ != self.n_features_in_:
+            raise ValueError(
+                f"aligner was fitted on {aligner.n_features_in_} features, X has "
+                f"{self.n_features_in_}."
+            )
+
+    def _positions(self, blocks):
+        source = blocks.position(self.source, "source")
+        target = blocks.position(self.target, "target")
+        if source == target:
+            raise ValueError(
+                f"source={self.source!r} and target={self.target!r} are one modality: there is "
+                "nothing to transfer."
+            )
+        return source, target
+
+    def _pairs(self, present, weights, blocks):
+        """Rows that have the source and another modality, some of them the target."""
+        has = present[:, self.source_] & (weights > 0)
+        if not np.any(has & present[:, self.target_]):
+            raise ValueError(
+                f"X has no pairs: no row has both the source {blocks.names[self.source_]!r} and "
+                f"the target {blocks.names[self.target_]!r}."
+            )
+        return np.flatnonzero(has & (present.sum(axis=1) > 1))
+
+    def _learn_targets(self, soft: SoftLabels, **options):
+        """Step 3: the classes of each modality that predictions may come from.
+
+        ``options`` are those of :func:`skalign.transfer._distillation.distil`.
+        """
+        wanted = [self.target_]
+        if self.predict_from == "available":
+            some = np.flatnonzero(soft.present[soft.pairs].any(axis=0)).tolist()
+            wanted = [m for m in some if m != self.source_]
+        for name in ("agreement_", "mixture_", "component_class_proba_"):
+            vars(self).pop(name, None)  # of an earlier fit
+        self._say("target: learning its classes")
+        if self.mixture is None:
+            models = {m: self._distilled(soft, m, options) for m in wanted}
+            self.agreement_ = models[self.target_].agreement
+        else:
+            models, mixture = self._mixed(soft, wanted)
+        best = models[self.target_]
+        smallest = min(best.pvalue, self.aligner_.pvalues_[0])
+        if smallest > SIGNIFICANCE:
+            best = models[self.target_] = predict_prior_only(best)
+            self._warn_of_nothing_shared(soft, smallest)
+        elif self.mixture is not None:
+            self.mixture_ = mixture
+            self.component_class_proba_ = best.predictor.component_class_proba
+        self.class_prior_ = best.class_prior
+        blocks, names = soft.rows.blocks, getattr(self, "feature_names_in_", None)
+        self.classifiers_ = {}
+        for m, model in models.items():
+            own = None if names is None else names[blocks.of_table(m)]
+            name, width = blocks.names[m], len(blocks.indices(m))
+            self.classifiers_[m] = ModalityClassifier._from_model(
+                model, self.classes_, name, width, own
+            )
+        self.target_classifier_ = self.classifiers_[self.target_]
+
+    def _distilled(self, soft: SoftLabels, m: int, options) -> TargetModel:
+        """Classes of a modality by discriminants of soft labels."""
+        X, blocks = soft.rows.X, soft.rows.blocks
+        mine = soft.present[soft.pairs, m]
+        pairs = soft.pairs[mine]
+        unpaired = ~soft.present[:, self.source_] & soft.present[:, m] & (soft.weights > 0)
+        unpaired = np.flatnonzero(unpaired)
+        task = transfer_task(
+            take_rows(blocks.take(X, self.source_), pairs),
+            take_rows(blocks.take(X, m), pairs),
+            soft.posterior[mine],
+            soft.weights[pairs],
+            blocks.take(X, m)[unpaired],
+            soft.weights[unpaired],
+            None if self.target_space == "whole" else self.aligner_.encoders_[m].coef_,
+        )
+        encoders, aligner = self.aligner_._encoders, self.aligner_
+        fit_options = None if frozen(self.aligner) else aligner._options()
+        anchors = carried_anchors(task, soft.means, encoders, soft.rows, pairs, m, fit_options)
+        return distil(task.with_anchors(anchors), **options)
+
+    def _mixed(self, soft: SoftLabels, wanted):
+        """Classes of some modalities by the components of a given mixture."""
+        mine = soft.present[soft.pairs, self.target_]
+        pairs = soft.pairs[mine]
+        mixture = clone(self.mixture)
+        set_seed(mixture, self.random_state)
+        X, encoders = take_rows(soft.rows.X, pairs), self.aligner_._encoders
+        aligned = encoders.transform(X).astype(np.float64, copy=False)
+        latents = encoders.encode(X)
+        maps = {m: (encoders.coefs[m], encoders.means[m], encoders.decoders[m]) for m in wanted}
+        latents = {m: (latents[m].astype(np.float64, copy=False), maps[m]) for m in wanted}
+        models = fit_mixture(mixture, aligned, latents, soft.posterior[mine], soft.weights[pairs])
+        return models, mixture
+
+    def _warn_of_nothing_shared(self, soft: SoftLabels, pvalue):
+        names = soft.rows.blocks.names
+        warnings.warn(
+            f"Pairs of {names[self.source_]!r} and {names[self.target_]!r} share nothing beyond "
+            f"chance ({int(soft.present[soft.pairs, self.target_].sum())} pairs, smallest p-value "
+            f"{pvalue:.2g}): predictions are the class prior. Check that rows are paired, or give "
+            "more pairs.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+    def _say(self, what):
+        if self.verbose:
+            print(f"[skalign] {what}", flush=True)
+
+    # -- steps of predict ------------------------------------------------------------------------
+
+    def _validated(self, X):
+        """Rows whose columns are those of the fit; of a collection a table without rows."""
+        template = collections.template_of(X)
+        options = table_options(template, collection=template is not X)
+        try:
+            return validate_data(self, template, reset=False, **options)
+        except ValueError as error:
+            widths = {m: c.n_features_in_ for m, c in self.classifiers_.items()}
+            width = getattr(template, "shape", (0, 0))[-1]
+            if width == self.n_features_in_ or width not in widths.values():
+                raise
+            raise ValueError(
+                f"{error}\nIf X has the columns of one modality alone, ask "
+                "target_classifier_, or put NaN in place of the other modalities, as "
+                "skalign.stack_modalities does."
+            ) from None
+
+    def _predictor(self):
+        mixed = hasattr(self, "component_class_proba_") or self.mixture is not None
+        n_classes = len(self.classes_)
+        return Predictor(
+            self.aligner_._blocks,
+            self.source_,
+            self.target_,
+            self.estimator_,
+            self.classifiers_,
+            self.classes_,
+            self.class_prior_,
+            self.class_prior_ if mixed else np.full(n_classes, 1 / n_classes),
+            self.predict_from == "available",
+        )
+
+    def _mapped(self, function, X, n_columns, dtype):
+        """A function of rows, which are in memory, or of chunks when asked for."""
+        check_option("predict_from", self.predict_from, ("target", "available"))
+        apply = partial(function, predictor=self._predictor())
+        return collections.map_rows(apply, X, self._validated(X), n_columns, dtype)
+
+    def _both_probas(self, X):
+        """Rows that are pairs, and their class probabilities by the source and by the target."""
+        check_is_fitted(self)
+        table, predictor = self._validated(X), self._predictor()
+        rows = read_array(table, predictor.blocks)
+        present = presence(rows, predictor.blocks)
+        both = self.source_, self.target_
+        pairs = np.flatnonzero(present[:, both].all(axis=1))
+        table = select(table, slice(None), pairs)
+        return pairs, *predictor.what_each_says(table, rows[pairs], present[pairs], both)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # scikit-learn's checks hold the information in both halves of the features
+        tags.classifier_tags.poor_score = self.predict_from == "target"
+        return tags
+
+
+def _routing():
+    return get_config().get("enable_metadata_routing", False)

@@ -1,0 +1,196 @@
+r"""Linear discriminant of soft labels: Gaussian classes of one covariance. Arrays only.
+
+In principal scores the second moment of all points is diagonal, :math:`S = \mathrm{diag}(v)`, and
+with class means :math:`M` (C, p), shares :math:`\Pi` and ridge :math:`\rho` the covariance within
+classes is
+
+.. math:: T = (1 - \rho)(S - M^\top \Pi M) + \rho \bar v I = A - g M^\top \Pi M, \qquad
+          A = g\,\mathrm{diag}(v) + \rho \bar v I, \quad g = 1 - \rho .
+
+:math:`A` knows no labels, so that a change of labels costs C-by-C algebra (Woodbury): with
+:math:`G = M A^{-1} M^\top` and :math:`Q = (I - g \Pi G)^{-1}` the discriminant, the log density up
+to a constant per point, is :math:`x^\top A^{-1} M^\top Q - \tfrac12 \mathrm{diag}(G Q)`. Leaving a
+point out changes one mean and adds a rank-one term to :math:`A`: closed form as well.
+
+It needs sums over points alone, which may come block by block.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._utils._linalg import gram_svd
+from .._utils._rows import row_blocks, spread_rows
+
+# Ridge, in shares of the mean variance: covariances within classes come from soft labels.
+RIDGE = 0.3
+# Principal scores whose variance is below this share of the largest are rounding.
+NEGLIGIBLE = 1e-10
+# A leave-one-out discriminant costs C**3 a point; at most so many multiplications are spent on
+# it, and so many points tell two choices apart.
+WORK = 4e8
+CHOICE_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """Principal axes of weighted points: ``scores = (X - mean) @ axes``, not rescaled."""
+
+    mean: np.ndarray  # (d,)
+    axes: np.ndarray  # (d, p), orthonormal columns
+    variance: np.ndarray  # (p,), descending
+
+    def scores(self, X):
+        """Coordinates along the axes, shape (n, p)."""
+        out = np.empty((len(X), self.axes.shape[1]))
+        for s in row_blocks(*X.shape):
+            out[s] = (X[s] - self.mean) @ self.axes
+        return out
+
+
+def principal_axes(X, weights) -> PrincipalAxes:
+    """Axes along which weighted points are uncorrelated; wide points never form ``d x d``."""
+    share = weights / weights.sum()
+    mean = share @ X
+    if X.shape[1] <= len(X):
+        return axes_of(mean, _covariance(X, mean, share))
+    root = (X - mean) * np.sqrt(share)[:, None]
+    _, deviation, axes = gram_svd(root, NEGLIGIBLE)
+    return _in_order(mean, axes[::-1].T, deviation[::-1] ** 2, NEGLIGIBLE)
+
+
+def _covariance(X, mean, share):
+    out = np.zeros((X.shape[1], X.shape[1]))
+    for s in row_blocks(len(X), X.shape[1], least=X.shape[1]):  # fewer rows than sums do not pay
+        root = (X[s] - mean) * np.sqrt(share[s])[:, None]
+        out += root.T @ root
+    return out
+
+
+def axes_of(mean, covariance, negligible: float = NEGLIGIBLE) -> PrincipalAxes:
+    """Principal axes of points of which mean and covariance are known."""
+    variance, axes = np.linalg.eigh(covariance)
+    return _in_order(mean, axes, variance, negligible)
+
+
+def _in_order(mean, axes, variance, negligible):
+    kept = np.flatnonzero(variance > negligible * max(variance[-1:].sum(), 0))[::-1]
+    axes = axes[:, kept]
+    signs = np.where(np.sum(axes**3, axis=0) < 0, -1.0, 1.0)
+    return PrincipalAxes(mean, axes * signs, variance[kept])
+
+
+def affordable_rows(n: int, n_classes: int) -> np.ndarray:
+    """Rows, evenly spread, for which a leave-one-out discriminant is worth its cost."""
+    return spread_rows(n, min(CHOICE_ROWS, max(1000, int(WORK / n_classes**3))))
+
+
+@dataclass(frozen=True)
+class SoftLDA:
+    """Linear discriminant of soft labels: sums over points, and what follows from them."""
+
+    diagonal: np.ndarray  # (p,): A
+    keep: float  # g
+    total: float  # weight of all points
+    counts: np.ndarray  # (C,): weight of each class
+    means: np.ndarray  # (C, p)
+    gram: np.ndarray  # (C, C): G
+
+    @classmethod
+    def of(cls, variance, total, counts, sums, ridge: float = RIDGE) -> "SoftLDA":
+        """Discriminant of points of known sums.
+
+        Parameters
+        ----------
+        variance : ndarray of shape (p,)
+            Of the principal scores.
+        total : float
+        counts : ndarray of shape (C,)
+            Weight of each class.
+        sums : ndarray of shape (C, p)
+            Weighted sums of the points of each class.
+        ridge : float
+        """
+        keep = 1.0 - ridge
+        diagonal = keep * variance + ridge * variance.mean()
+        counts = counts + np.finfo(float).eps * total
+        means = sums / counts[:, None]
+        return cls(diagonal, keep, total, counts, means, (means / diagonal) @ means.T)
+
+    def discriminant(self):
+        """Coefficients (p, C) and intercept (C,) of the discriminant."""
+        shares = self.counts / self.total
+        inverse = np.linalg.inv(np.eye(len(shares)) - self.keep * shares[:, None] * self.gram)
+        return (self.means / self.diagonal).T @ inverse, -0.5 * np.diagonal(self.gram @ inverse)
+
+    def leave_one_out(self, points, weighted, weights):
+        """Discriminants (b, C) of some of the points, each by what all others say.
+
+        Parameters
+        ----------
+        points : ndarray of shape (b, p)
+        weighted : ndarray of shape (b, C)
+            Their labels times their weights.
+        weights : ndarray of shape (b,)
+        """
+        own = points / self.diagonal
+        size = np.sum(own * points, axis=1)  # x' A^-1 x
+        project = own @ self.means.T
+        # a mean without its point is  a mu - q x
+        left = np.maximum(self.counts - weighted, 1e-3 * self.counts)
+        a, q = self.counts / left, weighted / left
+        share = self.keep * weights / self.total
+        lost = share / np.maximum(1 - share * size, 1e-6)  # Sherman-Morrison
+        out = np.empty(weighted.shape)
+        for s in row_blocks(len(out), out.shape[1] ** 2):
+            out[s] = self._without(a[s], q[s], size[s], project[s], lost[s], left[s])
+        return out
+
+    def _without(self, a, q, size, project, lost, left):
+        scaled = a * project
+        moved = scaled - q * size[:, None]  # M_left A^-1 x
+        half = scaled - 0.5 * q * size[:, None]
+        right = np.empty((*a.shape, a.shape[1] + 1))
+        grams = right[:, :, :-1]
+        np.multiply(a[:, :, None] * self.gram, a[:, None, :], out=grams)
+        grams -= half[:, :, None] * q[:, None, :]
+        grams -= q[:, :, None] * half[:, None, :]
+        grams += (lost[:, None] * moved)[:, :, None] * moved[:, None, :]
+        right[:, :, -1] = moved * (1 + lost * size)[:, None]
+        system = grams * (-self.keep / self.total * left)[:, None, :]
+        system += np.eye(len(self.gram))
+        solved = np.linalg.solve(system, right)
+        return solved[:, :, -1] - 0.5 * np.einsum("ijj->ij", solved[:, :, :-1])
+
+
+@dataclass(frozen=True)
+class PrincipalScores:
+    """Points along their principal axes, on which discriminants are learned."""
+
+    points: np.ndarray  # (n, p)
+    variance: np.ndarray  # (p,)
+    weights: np.ndarray  # (n,)
+
+    @classmethod
+    def of(cls, axes: PrincipalAxes, X, weights) -> "PrincipalScores":
+        """Scores of weighted points."""
+        return cls(axes.scores(X), axes.variance, weights)
+
+    def some(self, rows) -> "PrincipalScores":
+        """Some of the points."""
+        return PrincipalScores(self.points[rows], self.variance, self.weights[rows])
+
+    def lda(self, resp, ridge: float = RIDGE) -> SoftLDA:
+        """Discriminant of soft labels (n, C)."""
+        weighted = resp * self.weights[:, None]
+        sums = weighted.T @ self.points
+        return SoftLDA.of(self.variance, self.weights.sum(), weighted.sum(axis=0), sums, ridge)
+
+    def leave_one_out(self, resp, rows, ridge: float = RIDGE):
+        """Discriminants (len(rows), C) of some points, each by what all others say."""
+        lda, out = self.lda(resp, ridge), np.empty((len(rows), resp.shape[1]))
+        for s in row_blocks(len(rows), self.points.shape[1]):
+            r = rows[s]
+            weights = self.weights[r]
+            out[s] = lda.leave_one_out(self.points[r], resp[r] * weights[:, None], weights)
+        return out

@@ -1,0 +1,302 @@
+r"""Distillation: a modality learned from what another one says of the pairs. Arrays only.
+
+The source gives soft labels :math:`p(c \mid x_1)` of the pairs. Given its class, a sample's
+modalities are taken as independent, so that its class is
+
+.. math:: r_c \propto p(c \mid x_1) \; p(x_2 \mid c)^\lambda ,
+
+at the fixed point of an EM in which the source's posterior stays a factor. How far the target
+may argue, :math:`\lambda`, is chosen by how well its own leave-one-out decisions agree with the
+source: no label of the target is seen. Where pairs are few, the labelled rows of the source help:
+what the aligner makes of their class means are anchors of the classes in the target, taken if
+cross-validation finds decisions no worse with them and cross-entropy better: with aligners that
+have not seen the held-out pairs. Rows that lack the source take part, too: what the model makes of
+them is the posterior that stays their factor when the model is learned again, with them.
+
+Two discriminants speak for the target, a linear one of its features and one of kernel features.
+They are pooled as :math:`\log p(c \mid x_2) = a\,d_c(x_2) + b\,d'_c(x_2) + \text{const}`, with the
+weights :math:`a, b \ge 0` that bring their leave-one-out values closest to :math:`r`, by
+cross-entropy; that calibrates them, too.
+
+A model that is calibrated to the source carries the source's doubt. Beside the source itself that
+doubt would count twice, so that the model is raised to the power :math:`\kappa` of maximum
+likelihood of the modality given the source,
+
+.. math:: \sum_i \log \frac{\sum_c p(c \mid x_{1i}) \, p(c \mid x_{2i})^\kappa}
+          {\sum_c p(c) \, p(c \mid x_{2i})^\kappa} .
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from .._utils._rows import spread_rows
+from ..metrics._agreement import agreement_test
+from . import _anchors, _kernel
+from ._discriminant import (
+    CHOICE_ROWS,
+    RIDGE,
+    PrincipalAxes,
+    PrincipalScores,
+    affordable_rows,
+    principal_axes,
+)
+from ._kernel import DistilledModel, kernel_lda
+from ._task import Anchors, TargetModel, TransferTask
+
+# Powers of the target's own word that are tried.
+EXPONENTS = (0.0, 0.3)
+# Rows that lack the source count as so many times the pairs at most, all of them together, and
+# so many of them take part, or so many times the pairs.
+UNPAIRED_WEIGHT = 3.0
+UNPAIRED_ROWS = 2000
+UNPAIRED_SHARE = 10
+MAX_ITER = 20
+TOLERANCE = 1e-3
+TINY = 1e-12
+# Differences of mean log likelihoods that are rounding.
+NEGLIGIBLE = 1e-12
+# Largest power of the model beside the source.
+MOST_SHARP = 20.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Hyperparameters of :func:`distil`."""
+
+    exponents: tuple[float, ...] = EXPONENTS
+    anchor_weights: tuple[float, ...] = _anchors.WEIGHTS
+    ridge: float = RIDGE
+    bandwidth: float = _kernel.BANDWIDTH
+    n_landmarks: int = _kernel.LANDMARKS
+    kernel: bool = True
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Linear discriminants at their best exponent, with or without anchors."""
+
+    axes: PrincipalAxes
+    points: PrincipalScores
+    resp: np.ndarray  # of all points, anchors last
+    own: np.ndarray  # leave-one-out discriminants of the evaluated pairs
+    exponent: float
+
+
+def distil(task: TransferTask, **options) -> TargetModel:
+    """Learn the classes of a modality from the source's posterior on pairs.
+
+    Parameters
+    ----------
+    task : TransferTask
+    **options
+        Fields of :class:`Options`: ``exponents`` to choose from, weights of anchors to try,
+        ``ridge`` of both discriminants, ``bandwidth`` and ``n_landmarks`` of the kernel, and
+        whether there is a kernel at all.
+    """
+    chosen_options, known, n_classes = Options(**options), task.known, task.posterior.shape[1]
+    posterior, weights = task.posterior[:, known], task.weights
+    rows = affordable_rows(len(weights), len(known))
+    plain = best_exponent(task.points, posterior, weights, rows, chosen_options)
+    chosen = plain
+    if task.anchors is not None and chosen_options.anchor_weights:
+        chosen = _with_anchors(plain, task, posterior, rows, chosen_options)
+    model, pooled = _pooled_model(chosen, weights, rows, chosen_options)
+    if len(task.unpaired):
+        chosen, model, pooled = _with_unpaired(
+            chosen, model, task, posterior, rows, chosen_options
+        )
+    power = inverse_temperature(pooled, posterior[rows], weights[rows])
+    # neither anchors nor unpaired rows are evidence: what they know came from every pair
+    agreement, pvalue = agreement_test(
+        posterior[rows], np.argmax(plain.own, axis=1), weights[rows]
+    )
+    resp = np.zeros((len(weights), n_classes))
+    resp[:, known] = chosen.resp[: len(weights)]
+    coef, decoder = task.standardization.maps(chosen.axes.axes)
+    mean, model = task.standardization.mean, model.widened(known, n_classes)
+    direct = model.of_features(coef, mean)
+    return TargetModel(
+        model if direct is None else direct,
+        (coef, mean, decoder) if direct is None else None,
+        weights @ resp / weights.sum(),
+        power,
+        agreement,
+        pvalue,
+    )
+
+
+def best_exponent(X, posterior, weights, rows, options: Options) -> Candidate:
+    """Discriminants whose leave-one-out decisions agree best with the source, over exponents."""
+    axes = principal_axes(X, weights)
+    points = PrincipalScores.of(axes, X, weights)
+    best, most = None, -np.inf
+    for exponent in options.exponents:
+        resp = expected_classes(points, posterior, exponent, options.ridge)
+        own = points.leave_one_out(resp, rows, options.ridge)
+        said = posterior[rows][np.arange(len(rows)), np.argmax(own, axis=1)]
+        agrees = weights[rows] @ said / weights[rows].sum()
+        if agrees > most + 1e-9:
+            best, most = Candidate(axes, points, resp, own, exponent), agrees
+    assert best is not None
+    return best
+
+
+def expected_classes(points: PrincipalScores, posterior, exponent, ridge=RIDGE):
+    """Fixed point of the EM that keeps the source's posterior as a factor.
+
+    Where points are many, some of them find it; the last step is everybody's.
+    """
+    if not exponent:
+        return posterior
+    rows = spread_rows(len(posterior), CHOICE_ROWS)
+    some = points.some(rows)
+    resp, given = posterior[rows], np.log(posterior[rows] + TINY)
+    for _ in range(MAX_ITER):
+        lda = some.lda(resp, ridge).discriminant()
+        update = softmax(given + exponent * _affine(some.points, *lda), axis=1)
+        change = np.max(np.abs(update - resp))
+        resp = update
+        if change < TOLERANCE:
+            break
+    if len(rows) == len(posterior):
+        return resp
+    lda = some.lda(resp, ridge).discriminant()
+    return softmax(np.log(posterior + TINY) + exponent * _affine(points.points, *lda), axis=1)
+
+
+def _affine(points, coef, intercept):
+    """``points @ coef + intercept``, classes by points in memory: softmax likes long rows."""
+    out = coef.T @ points.T
+    out += intercept[:, None]
+    return out.T
+
+
+def _with_anchors(plain: Candidate, task, posterior, rows, options: Options) -> Candidate:
+    """Discriminants with anchors of the weight that cross-validates best, or without any."""
+    X, weights, anchors = task.points, task.weights, task.anchors
+    candidates = {0.0: plain}
+    for weight in options.anchor_weights:
+        features, believed, heavy = anchors.beside(X, posterior, weights, weight)
+        candidates[weight] = best_exponent(features, believed, heavy, rows, options)
+    scores = _cross_validated(candidates, anchors, X, posterior, weights, options)
+    merits = {weight: _merits(found, posterior, weights) for weight, found in scores.items()}
+    best = min(options.anchor_weights, key=lambda weight: merits[weight][1])
+    agrees, entropy = merits[best]
+    better = agrees >= merits[0.0][0] - 1e-9 and entropy < merits[0.0][1]
+    return candidates[best] if better else plain
+
+
+def _cross_validated(candidates, anchors: Anchors, X, posterior, weights, options: Options):
+    """Discriminants (n, C) of pairs that neither they nor their anchors have seen, by weight."""
+    scores = {weight: np.empty_like(posterior) for weight in candidates}
+    for held, points in anchors.folds:
+        kept = np.setdiff1d(np.arange(len(X)), held)
+        seen = X[kept], posterior[kept], weights[kept]
+        for weight, candidate in candidates.items():
+            features, believed, heavy = anchors.beside(*seen, weight, points)
+            axes = principal_axes(features, heavy)
+            learned = PrincipalScores.of(axes, features, heavy)
+            resp = expected_classes(learned, believed, candidate.exponent, options.ridge)
+            coef, shift = learned.lda(resp, options.ridge).discriminant()
+            scores[weight][held] = axes.scores(X[held]) @ coef + shift
+    return scores
+
+
+def _merits(scores, posterior, weights):
+    """Mean posterior of the decisions, and cross-entropy at the best temperature."""
+    share = weights / weights.sum()
+    said = posterior[np.arange(len(scores)), np.argmax(scores, axis=1)]
+    scale = calibrate([scores], posterior, weights)[0]
+    entropy = -np.sum(posterior * log_softmax(scale * scores, axis=1), axis=1)
+    return share @ said, share @ entropy
+
+
+def _with_unpaired(chosen: Candidate, model: DistilledModel, task, posterior, rows, options):
+    """Learn once more, with rows that lack the source and what the model makes of them."""
+    others, light = some_unpaired(task.unpaired, task.unpaired_weights, task.weights)
+    believed = np.vstack([posterior, model.predict_proba(chosen.axes.scores(others))])
+    X, light = np.vstack([task.points, others]), np.append(task.weights, light)
+    chosen = best_exponent(X, believed, light, rows, options)
+    return chosen, *_pooled_model(chosen, light, rows, options)
+
+
+def some_unpaired(X, weights, paired_weights):
+    """Rows that lack the source, no more than can be of use, and what each weighs."""
+    most = max(UNPAIRED_ROWS, UNPAIRED_SHARE * len(paired_weights))
+    rows = spread_rows(len(X), most)
+    share = UNPAIRED_WEIGHT * paired_weights.sum() / weights.sum()
+    return X[rows], weights[rows] * min(1.0, share) * (weights.sum() / weights[rows].sum())
+
+
+def _pooled_model(chosen: Candidate, weights, rows, options: Options):
+    """Pool the linear discriminant with one of kernel features.
+
+    Returns
+    -------
+    model : DistilledModel
+        Of the scores.
+    pooled : ndarray of shape (len(rows), C)
+        Leave-one-out discriminants of the evaluated pairs.
+    """
+    n = len(weights)
+    resp, Z = chosen.resp[:n], chosen.points.points[:n]  # anchors come last
+    coef, shift = chosen.points.lda(chosen.resp, options.ridge).discriminant()
+    if not options.kernel:
+        pool = calibrate([chosen.own], resp[rows], weights[rows])
+        nothing = np.zeros((0, Z.shape[1])), np.zeros((len(shift), 0)), 0.0
+        return DistilledModel(pool[0] * coef.T, pool[0] * shift, *nothing), pool[0] * chosen.own
+    curved = kernel_lda(
+        Z,
+        np.sum(chosen.axes.variance),
+        resp,
+        weights,
+        bandwidth=options.bandwidth,
+        n_landmarks=options.n_landmarks,
+        ridge=options.ridge,
+    )
+    curved_own = curved.leave_one_out(Z[rows], resp[rows], weights[rows])
+    pool = calibrate([chosen.own, curved_own], resp[rows], weights[rows])
+    dual_coef, dual_shift = curved.discriminant()
+    used = slice(None) if pool[1] else slice(0)  # a kernel without weight costs nothing
+    model = DistilledModel(
+        pool[0] * coef.T,
+        pool[0] * shift + pool[1] * dual_shift,
+        curved.landmarks[used],
+        pool[1] * dual_coef[used].T,
+        curved.gamma,
+    )
+    return model, pool[0] * chosen.own + pool[1] * curved_own
+
+
+def calibrate(scores, resp, weights):
+    """Non-negative weights of discriminants that predict ``resp`` best, by cross-entropy."""
+    share = weights / weights.sum()
+    scores = [s - s.max(axis=1, keepdims=True) for s in scores]
+
+    def loss(pool):
+        log_proba = log_softmax(sum(w * s for w, s in zip(pool, scores, strict=True)), axis=1)
+        error = (np.exp(log_proba) - resp) * share[:, None]
+        gradient = np.array([np.sum(error * s) for s in scores])
+        return -np.sum(share[:, None] * resp * log_proba), gradient
+
+    start = np.full(len(scores), 0.3 / len(scores))
+    bounds = [(0, None)] * len(scores)
+    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+
+
+def inverse_temperature(scores, posterior, weights) -> float:
+    """Power of a modality's model that goes with the source's posterior."""
+    share, given = weights / weights.sum(), posterior + TINY
+    prior = share @ posterior + TINY
+    scores = scores - scores.max(axis=1, keepdims=True)
+
+    def loss(power):
+        proba = np.exp(power * scores)
+        return -share @ np.log(np.einsum("ic,ic->i", proba, given) / (proba @ prior))
+
+    powers = np.geomspace(1.0, MOST_SHARP, 40)
+    losses = np.array([loss(power) for power in powers])
+    return float(powers[losses <= losses.min() + NEGLIGIBLE][0])

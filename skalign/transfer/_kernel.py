@@ -1,0 +1,218 @@
+r"""Kernel discriminant of soft labels, and class probabilities by both discriminants. Arrays only.
+
+With landmarks :math:`l_j`, and :math:`K = V \Lambda V^\top` the Gaussian kernel among them, a point
+has :math:`k(z)_j = \exp(-\gamma |z - l_j|^2)` and the features :math:`k(z)^\top V \Lambda^{-1/2}`,
+so that inner products of the landmarks' features are their kernel (Nyström). The discriminant of
+:mod:`skalign.transfer._discriminant` on these features needs no more than
+
+.. math:: \sum_i w_i k_i, \qquad \sum_i w_i k_i k_i^\top, \qquad \sum_i w_i r_{ic} k_i,
+
+which add up over blocks of points: no matrix of all points by all landmarks is held. Principal
+axes of the features are linear in :math:`k`, and so are the discriminants.
+
+Class probabilities take both. With :math:`u = (x - \mu) \circ s` and coefficients
+:math:`A, B, b`,
+
+.. math:: \log p(c \mid x) = A_c u + \sum_j B_{cj} \exp(-\gamma |u - l_j|^2) + b_c + \text{const}.
+
+All that is linear in :math:`(u, |u|^2, 1)`, the exponents and the first and last term, is one
+product. Scores are rotated and scaled features; a rotation leaves distances as they are, so that a
+model of scores is one of features, too, and the product with the axes is saved.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._utils._rows import row_blocks, spread_rows
+from ._discriminant import RIDGE, SoftLDA, axes_of
+
+# Width of the kernel: exp(-BANDWIDTH |a - b|^2 / total variance).
+BANDWIDTH = 0.3
+LANDMARKS = 1000
+# Kernels of all points and landmarks that are evaluated, where points are many.
+KERNEL_SIZE = 10**7
+# Principal scores of features whose variance is below this share of the largest are rounding.
+NEGLIGIBLE = 1e-6
+# Rows that are classified at a time, or more.
+LEAST_ROWS = 512
+# Axes are a rotation if they are orthonormal up to this.
+ORTHONORMAL = 1e-10
+
+
+@dataclass(frozen=True)
+class KernelLDA:
+    """Discriminant of kernel features, whose principal scores are ``kernel @ onto - shift``."""
+
+    landmarks: np.ndarray  # (L, p): every point, or some of them, evenly spread
+    gamma: float
+    onto: np.ndarray  # (L, q)
+    shift: np.ndarray  # (q,)
+    lda: SoftLDA
+
+    def scores(self, Z):
+        """Principal scores of the features of points, shape (n, q)."""
+        return gaussian_kernel(Z, self.landmarks, self.gamma) @ self.onto - self.shift
+
+    def discriminant(self):
+        """Coefficients (L, C) of the kernel, and intercept (C,)."""
+        coef, intercept = self.lda.discriminant()
+        return self.onto @ coef, intercept - self.shift @ coef
+
+    def leave_one_out(self, Z, resp, weights):
+        """Discriminants of points, each by what all others say."""
+        out = np.empty(resp.shape)
+        for s in row_blocks(len(Z), len(self.landmarks)):
+            weighted = resp[s] * weights[s][:, None]
+            out[s] = self.lda.leave_one_out(self.scores(Z[s]), weighted, weights[s])
+        return out
+
+
+def kernel_lda(
+    Z,
+    total_variance,
+    resp,
+    weights,
+    *,
+    bandwidth: float = BANDWIDTH,
+    n_landmarks: int = LANDMARKS,
+    ridge: float = RIDGE,
+) -> KernelLDA:
+    """Kernel discriminant of soft labels.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, p)
+    total_variance : float
+        Of the points.
+    resp : ndarray of shape (n, C)
+    weights : ndarray of shape (n,)
+    bandwidth : float
+        ``gamma`` times the total variance.
+    n_landmarks : int
+        At most; fewer where points are many.
+    ridge : float
+    """
+    most = min(n_landmarks, max(100, KERNEL_SIZE // len(Z)))
+    landmarks = Z[spread_rows(len(Z), most)]
+    gamma = bandwidth / max(total_variance, np.sqrt(np.finfo(float).tiny))
+    among = gaussian_kernel(landmarks, landmarks, gamma)
+    values, vectors = np.linalg.eigh(among)
+    kept = values > 1e-8 * values[-1]
+    basis = vectors[:, kept] / np.sqrt(values[kept])
+
+    origin, total = among.mean(axis=0), weights.sum()  # near the mean, so that little cancels
+    sums, second = _sums(Z, landmarks, gamma, origin, resp, weights)
+    counts, mean = weights @ resp, sums[-1] / total
+    axes = axes_of(mean, basis.T @ (second / total - np.outer(mean, mean)) @ basis, NEGLIGIBLE)
+    onto = basis @ axes.axes
+    sums = (sums[:-1] - np.outer(counts, mean)) @ onto
+    lda = SoftLDA.of(axes.variance, total, counts, sums, ridge)
+    return KernelLDA(landmarks, gamma, onto, (origin + mean) @ onto, lda)
+
+
+def _sums(Z, landmarks, gamma, origin, resp, weights):
+    """Weighted sums of kernels less ``origin``: by class, the last of all points; and squares."""
+    sums, second = np.zeros((resp.shape[1] + 1, len(origin))), np.zeros((len(origin),) * 2)
+    for s in row_blocks(len(Z), len(origin), least=len(origin)):
+        kernel = gaussian_kernel(Z[s], landmarks, gamma)
+        kernel -= origin
+        sums += np.column_stack([resp[s] * weights[s][:, None], weights[s]]).T @ kernel
+        kernel *= np.sqrt(weights[s])[:, None]
+        second += kernel.T @ kernel
+    return sums, second
+
+
+def gaussian_kernel(A, B, gamma):
+    """``exp(-gamma |a - b|^2)``, shape (len(A), len(B))."""
+    out = powers(A) @ exponents(B, gamma).T
+    np.minimum(out, 0.0, out=out)
+    return np.exp(out, out=out)
+
+
+def powers(X, mean=0.0, unit=1.0):
+    """Points ``(X - mean) * unit``, their squares and ones, side by side: (n, d + 2)."""
+    d = X.shape[1]
+    out = np.empty((len(X), d + 2))
+    points = out[:, :d]
+    np.subtract(X, mean, out=points)
+    points *= unit
+    squares = np.einsum("ij,ij->i", points, points)
+    out[:, d] = np.minimum(squares, np.finfo(float).max)  # times zero it is zero
+    out[:, d + 1] = 1.0
+    return out
+
+
+def exponents(landmarks, gamma):
+    """Exponents of the kernel as linear maps of the powers: (L, d + 2)."""
+    squares = np.sum(landmarks**2, axis=1)
+    return gamma * np.column_stack([2 * landmarks, np.full(len(landmarks), -1.0), -squares])
+
+
+@dataclass(frozen=True)
+class DistilledModel:
+    """Class probabilities of scores, or of features."""
+
+    coef: np.ndarray  # (C, d): A
+    intercept: np.ndarray  # (C,): b
+    landmarks: np.ndarray  # (L, d)
+    dual_coef: np.ndarray  # (C, L): B
+    gamma: float
+    mean: np.ndarray | float = 0.0  # (d,)
+    feature_weights: np.ndarray | float = 1.0  # (d,): s
+
+    def widened(self, classes, n_classes) -> "DistilledModel":
+        """Give the same model over more classes, which are impossible."""
+        coef = np.zeros((n_classes, self.coef.shape[1]))
+        dual_coef = np.zeros((n_classes, len(self.landmarks)))
+        intercept = np.full(n_classes, -np.inf)
+        coef[classes], dual_coef[classes] = self.coef, self.dual_coef
+        intercept[classes] = self.intercept
+        return replace(self, coef=coef, dual_coef=dual_coef, intercept=intercept)
+
+    def of_features(self, coef, mean) -> "DistilledModel | None":
+        """Give the same model of features, where this is one of ``(x - mean) @ coef.T``.
+
+        None where it takes the scores, since these leave something of the features out.
+        """
+        if len(self.landmarks) == 0:
+            none = np.zeros((0, len(mean)))
+            return replace(self, coef=self.coef @ coef, landmarks=none, mean=mean)
+        unit = np.linalg.norm(coef, axis=0)
+        used = unit > 0
+        axes = np.divide(coef, unit, out=np.zeros_like(coef), where=used)
+        tilt = np.abs(axes @ axes.T - np.eye(len(axes))).max()
+        if len(axes) < used.sum() or tilt > ORTHONORMAL:
+            return None
+        landmarks = self.landmarks @ axes
+        return replace(
+            self, coef=self.coef @ axes, landmarks=landmarks, mean=mean, feature_weights=unit
+        )
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Class probabilities, shape (n, C)."""
+        n_landmarks, d = self.landmarks.shape
+        possible = np.flatnonzero(np.isfinite(self.intercept))
+        maps = self._maps(possible)
+        dual_coef = np.ascontiguousarray(self.dual_coef[possible])
+        out = np.zeros((len(X), len(self.intercept)))
+        for s in row_blocks(len(X), max(n_landmarks, d), LEAST_ROWS):
+            both = (
+                maps @ powers(X[s], self.mean, self.feature_weights).T
+            )  # softmax likes a long row a class
+            kernel, scores = both[:n_landmarks], both[n_landmarks:]
+            if n_landmarks:
+                # rounding may leave distances below zero, but by far too little to matter
+                scores += dual_coef @ np.exp(kernel, out=kernel)
+            scores -= scores.max(axis=0)
+            np.exp(scores, out=scores)
+            scores /= scores.sum(axis=0)
+            out[s, possible] = scores.T
+        return out
+
+    def _maps(self, classes):
+        """Exponents of the kernel, and linear scores, as maps (L + C, d + 2) of the powers."""
+        linear = np.zeros((len(classes), self.coef.shape[1] + 2))
+        linear[:, :-2] = self.coef[classes]
+        linear[:, -1] = self.intercept[classes]
+        return np.vstack([exponents(self.landmarks, self.gamma), linear])

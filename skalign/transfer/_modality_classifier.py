@@ -1,0 +1,339 @@
+"""A classifier of one modality, on its own: what a transfer leaves to deploy."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._blocks import Blocks, presence, read_array, select
+from .._utils._array_api import accepted, affine, as_numpy, as_rows, from_numpy
+from .._utils._rows import row_blocks, take_rows
+from .._utils._validation import FLOATS
+from ..alignment._encoder import ModalityEncoder
+from ._kernel import DistilledModel
+from ._mixture import GaussianComponents, MixtureModel
+from ._source import over_all_classes, source_posterior
+from ._task import TargetModel
+
+# Rows that are classified at a time, or more: bounds the memory of densities.
+LEAST_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class PriorModel:
+    """The same class probabilities for everybody."""
+
+    prior: np.ndarray  # (C,)
+
+    def predict_proba(self, Z) -> np.ndarray:
+        """Class probabilities, shape (n, C)."""
+        return np.tile(self.prior, (len(Z), 1))
+
+
+def predict_prior_only(model: TargetModel) -> TargetModel:
+    """A target that says nothing but the class prior."""
+    prior = model.class_prior
+    return TargetModel(PriorModel(prior), None, prior, 0.0, model.agreement, model.pvalue)
+
+
+class ModalityClassifier(ClassifierMixin, BaseEstimator):
+    """Classify samples of one modality.
+
+    Classifiers come fitted, out of :attr:`CrossModalTransferClassifier.target_classifier_`, and
+    stay as they are: like :class:`sklearn.frozen.FrozenEstimator`, `fit` does nothing and
+    :func:`sklearn.base.clone` returns the classifier itself. One takes the columns of its
+    modality alone, and can be pickled and shipped without anything else.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    class_prior_ : ndarray of shape (n_classes,)
+        Class probabilities before anything is seen.
+    inverse_temperature_ : float
+        Power to which its probabilities are raised where they are joined with the source's; zero
+        where it knows nothing but the prior.
+    coef_ : ndarray of shape (n_classes, n_features)
+        Coefficients of the linear discriminant. This and the following six where classes were
+        distilled from the source.
+    intercept_ : ndarray of shape (n_classes,)
+        Intercepts; minus infinity for classes that the pairs lack.
+    mean_ : ndarray of shape (n_features,)
+        Subtracted from the features.
+    feature_weights_ : ndarray of shape (n_features,)
+        Multiplied with the centred features; only where there are landmarks.
+    landmarks_ : ndarray of shape (n_landmarks, n_features)
+        Centres of Gaussian kernels, only where these take part: rows of the pairs, centred and
+        weighted.
+    dual_coef_ : ndarray of shape (n_classes, n_landmarks)
+        Coefficients of the kernels.
+    gamma_ : float
+        Of the kernels ``exp(-gamma_ * |u - landmark|^2)``.
+    weights_, means_, covariances_ : ndarray
+        Gaussian components of the latents; only where a mixture was given.
+    component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
+        Class probabilities of each component; only where a mixture was given.
+    encoder_ : ModalityEncoder
+        From features to what classes are told by, in place of the features: latents of a
+        mixture, or scores within the aligned span. Only where it takes part.
+    n_features_in_ : int
+        Number of features of the modality.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only where they have any.
+
+    See Also
+    --------
+    CrossModalTransferClassifier : Learns it without a label in this modality.
+    """
+
+    def fit(self, X, y=None):
+        """Do nothing: the classifier comes fitted.
+
+        Parameters
+        ----------
+        X : object
+            Ignored.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        self : ModalityClassifier
+        """
+        check_is_fitted(self)
+        return self
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of this modality alone, all of them present.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        X = self._validated(X)
+        return from_numpy(self._predict_proba(X), X, X.dtype)
+
+    def predict_log_proba(self, X):
+        """Logarithms of the class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of this modality alone, all of them present.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; minus infinity for probability zero.
+        """
+        X = self._validated(X)
+        return from_numpy(log_proba(self._predict_proba(X)), X, X.dtype)
+
+    def predict(self, X):
+        """Most probable classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of this modality alone, all of them present.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        X = self._validated(X)
+        return from_numpy(self.classes_[np.argmax(self._predict_proba(X), axis=1)], X)
+
+    @classmethod
+    def _from_model(cls, model: TargetModel, classes, name, n_features, feature_names):
+        classifier, predictor = cls(), model.predictor
+        classifier.classes_, classifier.class_prior_ = classes, model.class_prior
+        classifier.inverse_temperature_ = model.inverse_temperature
+        classifier.n_features_in_ = n_features
+        if feature_names is not None:
+            classifier.feature_names_in_ = feature_names
+        if model.encoder is not None:
+            encoder = ModalityEncoder._from_maps(*model.encoder, feature_names, name)
+            classifier.encoder_ = encoder
+        if isinstance(predictor, MixtureModel):
+            components = predictor.components
+            classifier.weights_, classifier.means_ = components.weights, components.means
+            classifier.covariances_ = components.covariances
+            classifier.component_class_proba_ = predictor.component_class_proba
+        elif isinstance(predictor, DistilledModel):
+            classifier.coef_, classifier.intercept_ = predictor.coef, predictor.intercept
+            if model.encoder is None:
+                classifier.mean_ = predictor.mean
+            if len(predictor.landmarks):
+                classifier.landmarks_, classifier.gamma_ = predictor.landmarks, predictor.gamma
+                classifier.dual_coef_ = predictor.dual_coef
+                if model.encoder is None:
+                    classifier.feature_weights_ = predictor.feature_weights
+        return classifier
+
+    def _predictor(self):
+        """What the attributes say, as a function of features or of what `encoder_` makes."""
+        if hasattr(self, "means_"):
+            components = GaussianComponents(self.weights_, self.means_, self.covariances_)
+            return MixtureModel(components, self.component_class_proba_)
+        if not hasattr(self, "coef_"):
+            return PriorModel(self.class_prior_)
+        return DistilledModel(
+            self.coef_,
+            self.intercept_,
+            getattr(self, "landmarks_", np.zeros((0, self.coef_.shape[1]))),
+            getattr(self, "dual_coef_", np.zeros((len(self.coef_), 0))),
+            getattr(self, "gamma_", 0.0),
+            getattr(self, "mean_", 0.0),
+            getattr(self, "feature_weights_", 1.0),
+        )
+
+    def _validated(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=accepted(X, FLOATS))
+        return as_rows(X)
+
+    def _predict_proba(self, X):
+        # without validation: CrossModalTransferClassifier has done it
+        predictor, encoder = self._predictor(), getattr(self, "encoder_", None)
+        out = np.empty((len(X), len(self.classes_)))
+        for rows in row_blocks(len(X), X.shape[1], LEAST_ROWS):
+            Z = X[rows]
+            if encoder is not None:
+                Z = affine(Z, encoder.coef_.T, encoder.mean_)
+                Z = as_numpy(Z).astype(np.float64, copy=False)
+            out[rows] = predictor.predict_proba(as_numpy(Z))
+        return out
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "class_prior_")
+
+    def __sklearn_clone__(self):
+        return self
+
+
+# -- several modalities --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """All that predictions from rows of several modalities take."""
+
+    blocks: Blocks
+    source: int
+    target: int
+    estimator: Any  # of the source
+    classifiers: dict[int, ModalityClassifier]  # of the other modalities
+    classes: np.ndarray
+    class_prior: np.ndarray
+    start: np.ndarray  # class probabilities from which the classifiers started
+    fused: bool  # whether all modalities speak, or the target alone
+
+    def predict_proba(self, table, X):
+        """Class probabilities of the rows of a table; of those that lack all of it, the prior."""
+        present = presence(X, self.blocks)
+        modalities = [self.source, *self.classifiers] if self.fused else [self.target]
+        said = list(self.what_each_says(table, X, present, modalities))
+        powers = [
+            1.0 if m == self.source else self.classifiers[m].inverse_temperature_
+            for m in modalities
+        ]
+        proba, usable = fuse(said, powers, self.start, self.class_prior)
+        missing = len(X) - int(usable.sum())
+        if missing:
+            name = self.blocks.names[self.target]
+            lacking = "every modality" if self.fused else f"the target {name!r}"
+            warnings.warn(
+                f"{missing} of {len(X)} rows lack {lacking}, the first is row "
+                f"{np.flatnonzero(~usable)[0]}: they get the class prior.",
+                UserWarning,
+                stacklevel=5,
+            )
+        return proba
+
+    def what_each_says(self, table, X, present, modalities):
+        """Class probabilities (n, C) by each modality; NaN in rows that lack it."""
+        for m in modalities:
+            proba = np.full((len(X), len(self.classes)), np.nan)
+            rows = np.flatnonzero(present[:, m])
+            if len(rows) and m == self.source:
+                block = select(self.blocks.select(table), self.blocks.columns[m], rows)
+                own = source_posterior(self.estimator, block, rows)
+                proba[rows] = over_all_classes(self.estimator.classes_, self.classes, own)[1]
+            elif len(rows):
+                block = take_rows(self.blocks.take(X, m), rows)
+                proba[rows] = self.classifiers[m]._predict_proba(block)
+            yield proba
+
+
+def predicted_proba(table, predictor: Predictor):
+    """Class probabilities of the rows of a table."""
+    X = read_array(table, predictor.blocks)
+    return from_numpy(predictor.predict_proba(table, X), X, X.dtype)
+
+
+def predicted_log_proba(table, predictor: Predictor):
+    """Logarithms of the class probabilities of the rows of a table."""
+    X = read_array(table, predictor.blocks)
+    return from_numpy(log_proba(predictor.predict_proba(table, X)), X, X.dtype)
+
+
+def predicted_labels(table, predictor: Predictor):
+    """Most probable classes of the rows of a table."""
+    X = read_array(table, predictor.blocks)
+    proba = predictor.predict_proba(table, X)
+    return from_numpy(predictor.classes[np.argmax(proba, axis=1)], X)
+
+
+def log_proba(proba):
+    """Logarithms of probabilities, minus infinity for zero."""
+    with np.errstate(divide="ignore"):
+        return np.log(proba)
+
+
+def fuse(probas, powers, prior, otherwise):
+    r"""Fuse what modalities say of the same samples, as independent given the class.
+
+    .. math:: p(c \mid x) \propto p(c) \prod_m (p(c \mid x_m) / p(c))^{\kappa_m}
+
+    A sample of which one modality says something gets just that.
+
+    Parameters
+    ----------
+    probas : list of ndarray of shape (n, C)
+        Class probabilities by each modality; NaN in rows that lack it.
+    powers : list of float
+        :math:`\kappa_m`.
+    prior : ndarray of shape (C,)
+        Class probabilities that each of them started from.
+    otherwise : ndarray of shape (C,)
+        Answer for rows of which nothing is said.
+
+    Returns
+    -------
+    proba : ndarray of shape (n, C)
+    usable : ndarray of bool, shape (n,)
+        Whether anything was said.
+    """
+    said = np.array([np.isfinite(proba[:, 0]) for proba in probas])
+    log_prior = np.log(np.maximum(prior, np.finfo(float).tiny))
+    total = np.tile(log_prior, (said.shape[1], 1))
+    out = np.tile(otherwise, (said.shape[1], 1))
+    for rows, proba, power in zip(said, probas, powers, strict=True):
+        out[rows] = proba[rows]
+        log_proba = np.log(np.maximum(proba[rows], np.finfo(float).tiny))
+        total[rows] += power * (log_proba - log_prior)
+    several = said.sum(axis=0) > 1
+    out[several] = softmax(total[several], axis=1)
+    return out, said.any(axis=0)

@@ -1,0 +1,133 @@
+"""The classifier of the source modality: fitted, or frozen, and what it says of pairs."""
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from .._utils._array_api import vector_as_numpy
+from .._utils._labels import known_classes
+
+# What single precision leaves of a sum of one.
+TOLERANCE = 1e-3
+
+
+def frozen(estimator) -> bool:
+    """Whether an estimator is to be used as it is."""
+    return isinstance(estimator, FrozenEstimator)
+
+
+def set_seed(estimator, random_state) -> None:
+    """Pass ``random_state`` to wherever an estimator has left it at None."""
+    if random_state is None:
+        return
+    unset = {
+        name: random_state
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    }
+    estimator.set_params(**unset)
+
+
+def fit_source(estimator, block, labels, params, name):
+    """Fit the source classifier on the labelled rows, unless it is frozen.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Unfitted, or frozen.
+    block : array or dataframe of shape (n_labelled, d)
+        The source modality of the labelled rows.
+    labels : ndarray of shape (n_labelled,)
+    params : dict
+        Metadata of the fit, one value a row of ``block``.
+    name : str
+        Of the source modality, for messages.
+    """
+    if not is_classifier(estimator):
+        raise ValueError(f"estimator={estimator!r} is no classifier.")
+    if frozen(estimator):
+        check_is_fitted(estimator)
+    elif len(labels) == 0:
+        raise ValueError(
+            f"no labelled row has the source modality {name!r}: the source classifier has "
+            "nothing to learn from. Label some rows, or freeze a fitted classifier with "
+            "sklearn.frozen.FrozenEstimator."
+        )
+    else:
+        classes = known_classes(labels)
+        if len(classes) < 2:
+            raise ValueError(
+                f"the labelled rows of the source modality {name!r} hold a single class, "
+                f"{classes.tolist()[0]!r}: a classifier needs at least two classes."
+            )
+        if labels.dtype.kind == "O" and not isinstance(classes[0], str):
+            labels = np.array(labels.tolist())  # numbers that were in object labels
+        estimator.fit(block, labels, **params)
+    if len(estimator.classes_) < 2:
+        raise ValueError("estimator knows a single class: a classifier needs at least two.")
+    return estimator
+
+
+def weight_parameter(estimator) -> str:
+    """Name under which ``fit`` of a classifier takes the weights of rows.
+
+    Raises
+    ------
+    ValueError
+        If it takes none.
+    """
+    step, prefix = estimator, ""
+    while isinstance(step, Pipeline):
+        prefix, step = f"{prefix}{step.steps[-1][0]}__", step.steps[-1][1]
+    if not has_fit_parameter(step, "sample_weight") and not frozen(step):
+        raise ValueError(
+            f"estimator={type(step).__name__} takes no sample_weight: fit without weights, choose "
+            "an estimator whose fit takes them, or route them with scikit-learn's metadata "
+            "routing, set_config(enable_metadata_routing=True) and set_fit_request."
+        )
+    return f"{prefix}sample_weight"
+
+
+def rows_of_params(params: dict, rows) -> dict:
+    """Metadata of some of the rows."""
+    return {key: np.asarray(vector_as_numpy(value))[rows] for key, value in params.items()}
+
+
+def source_posterior(estimator, block, rows) -> np.ndarray:
+    """Class probabilities of the source; hard predictions where it has no probabilities.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+    block : array or dataframe of shape (n, d)
+    rows : ndarray of int, shape (n,)
+        Their numbers, for messages.
+    """
+    if not hasattr(estimator, "predict_proba"):
+        predicted = np.asarray(estimator.predict(block))
+        return (predicted[:, None] == np.asarray(estimator.classes_)[None]).astype(np.float64)
+    proba = np.asarray(estimator.predict_proba(block), dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        right = (proba >= -TOLERANCE).all(axis=1) & (np.abs(proba.sum(axis=1) - 1) <= TOLERANCE)
+    if not right.all():
+        wrong = np.flatnonzero(~right)[0]
+        raise ValueError(
+            f"estimator={type(estimator).__name__} gives row {rows[wrong]} the class "
+            f"probabilities {np.round(proba[wrong], 3).tolist()}: probabilities are non-negative "
+            "and sum to one. Choose or calibrate another source classifier."
+        )
+    return np.maximum(proba, 0.0)
+
+
+def over_all_classes(known, labels, proba):
+    """Classes of the source and of the labels together, and ``proba`` over all of them."""
+    known = np.asarray(known)
+    if known.dtype.kind in "OUS" or labels.dtype.kind in "OUS":
+        kind = np.result_type(known, labels) if known.dtype.kind == labels.dtype.kind else object
+        known, labels = known.astype(kind), labels.astype(kind)
+    classes = known_classes(np.concatenate([known, labels])) if len(labels) else known
+    full = np.zeros((len(proba), len(classes)))
+    full[:, np.searchsorted(classes, known)] = proba
+    return classes, full
