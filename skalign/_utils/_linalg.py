@@ -97,16 +97,3 @@ def orthonormal_rows(maps, negligible: float = 1e-10):
     """Orthonormal basis of the span of some rows."""
     _, values, right = np.linalg.svd(maps, full_matrices=False)
     return right[values > negligible * values[0]]
-
-
-def power_sums(parts):
-    """Weighted mean and standard deviation of the columns of rows that come in parts.
-
-    Parameters
-    ----------
-    parts : iterable of tuple of ndarray of shape (n, d) and ndarray of shape (n,)
-        Rows and their weights; read twice.
-    """
-    total = sum(w.sum() for _, w in parts)
-    mean = sum(w @ X.astype(np.float64, copy=False) for X, w in parts) / total
-    return mean, np.sqrt(sum(w @ (X - mean) ** 2 for X, w in parts) / total)

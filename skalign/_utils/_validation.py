@@ -61,9 +61,10 @@ def table_options(X, dtype=FLOATS, *, least: int = 1, collection: bool = False, 
     return {
         "dtype": accepted(X, dtype),
         "ensure_all_finite": False,
-        "ensure_min_samples": 0 if collection else least,
+        "ensure_min_samples": least,
         "ensure_min_features": least,
         **options,
+        **({"ensure_min_samples": 0} if collection else {}),
     }
 
 

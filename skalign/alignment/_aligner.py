@@ -430,6 +430,14 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             if name in state:
                 setattr(self, name, state[name])
 
+    def _expected(self, X, rows=None, held=None):
+        """Rows whose missing blocks are filled, or would be, had some other rows not been seen."""
+        encoders = self._encoders
+        if rows is not None:
+            alignment = align(rows.without(held), **self._options())
+            encoders = Encoders.of(alignment, rows.blocks)
+        return encoders.impute(X)
+
     def _seen(self):
         return Accumulated.from_arrays(self._sums, self._blocks)
 

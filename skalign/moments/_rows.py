@@ -41,6 +41,10 @@ class ArrayRows:
         self.X, self.weights, self.blocks, self.verbose = X, weights, blocks, verbose
         self.shape, self.eps = X.shape, rounding_of(X.dtype)
 
+    def on_host(self) -> "ArrayRows":
+        """The same rows as NumPy's."""
+        return ArrayRows(as_numpy(self.X), self.weights, self.blocks, self.verbose)
+
     def moments(self, kind: str) -> Patterns:
         """Moments by the modalities that rows have."""
         progress = self._progress("triangular root" if kind == "qr" else "moments")

@@ -13,9 +13,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .._blocks import presence, read_array, resolve_table, select
-from .._utils._array_api import as_numpy
+from .._utils._array_api import vector_as_numpy
 from .._utils._labels import UNLABELLED, known_labels
-from .._utils._rows import take_rows
 from .._utils._validation import (
     check_option,
     check_switch,
@@ -27,7 +26,7 @@ from ..alignment import NullSpaceAligner
 from ..alignment._significance import SIGNIFICANCE
 from ..moments import _dask as collections
 from ..moments._rows import ArrayRows
-from ._anchors import carried_anchors, class_means
+from ._anchors import anchor_folds, class_means, with_anchors
 from ._dask import drawn
 from ._distillation import distil
 from ._mixture import fit_mixture
@@ -61,6 +60,10 @@ class SoftLabels:
     pairs: np.ndarray  # rows that have the source and another modality
     posterior: np.ndarray  # (len(pairs), C)
     means: np.ndarray  # (C, n_features): of the classes in the source
+
+    def block(self, m: int) -> np.ndarray:
+        """A modality of all rows."""
+        return self.rows.blocks.take(self.rows.X, m)
 
 
 class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -233,7 +236,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         """
         self._check_parameters()
         with restored_on_error(vars(self)):
-            self._learn_targets(self._fit_source_and_aligner(X, y, sample_weight, params))
+            soft = self._fit_source_and_aligner(X, y, sample_weight, params)
+            self._learn_targets(soft)
         return self
 
     def predict_proba(self, X):
@@ -315,7 +319,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             stacklevel=2,
         )
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
-        given = as_numpy(predicted)[known]
+        given = vector_as_numpy(predicted)[known]
         return float(accuracy_score(labels[known], given, sample_weight=weights))
 
     def get_metadata_routing(self):
@@ -364,8 +368,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _fit_source_and_aligner(self, X, y, sample_weight, params) -> SoftLabels:
         """Steps 1 and 2: what the source says of the pairs, and the space in which they agree."""
-        aligner = self._unfitted_aligner()
-        is_frozen = frozen(self.aligner)
+        aligner, is_frozen = self._unfitted_aligner(), frozen(self.aligner)
         template = collections.template_of(X)
         options = {"ensure_min_features": 2, "ensure_min_samples": 2}
         options = table_options(template, collection=template is not X, **options)
@@ -374,43 +377,44 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             self._check_frozen(aligner)
         blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
         self.source_, self.target_ = self._positions(blocks)
-        rows = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
+        every = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
         names = column_names(table)
-        table, y, weights = drawn(rows, table, y, self.source_, type(self).__name__)
+        table, y, rows = drawn(every, table, y, self.source_, type(self).__name__)
         if y is None and frozen(self.estimator):
             y = np.full(len(table), UNLABELLED)
         y, known = known_labels(y, type(self).__name__)
         check_consistent_length(table, y)
-        to_estimator, weighted = self._route(weights, params)
-        self._say(f"aligner: {rows.shape[1]:,} columns")
+        to_estimator, weighted = self._route(rows.weights, params)
         if not is_frozen:
-            aligner._learn(rows if weighted else rows.unweighted(), names)
+            self._say(f"aligner: {every.shape[1]:,} columns")
+            aligner._learn(every if weighted else every.unweighted(), names)
             aligner._adopt_columns(vars(self))
 
-        X = read_array(table, blocks)
-        present = presence(X, blocks)
-        in_aligner = ArrayRows(X, weights if weighted else None, blocks)
-        weights = np.ones(len(X)) if weights is None else weights
+        present = presence(rows.X, blocks)
+        weights = np.ones(len(y)) if rows.weights is None else rows.weights
         labelled = np.flatnonzero(known & present[:, self.source_] & (weights > 0))
         pairs = self._pairs(present, weights, blocks)
         self._say(f"source: {len(labelled):,} labelled rows, {len(pairs):,} pairs")
         estimator = clone(self._estimator())
         set_seed(estimator, self.random_state)
-        source = blocks.select(table)
-        block = select(source, blocks.columns[self.source_], labelled)
+        source, name = blocks.columns[self.source_], blocks.names[self.source_]
+        selected = blocks.select(table)
         given = rows_of_params(to_estimator, labelled)
-        estimator = fit_source(estimator, block, y[labelled], given, blocks.names[self.source_])
-        block = select(source, blocks.columns[self.source_], pairs)
-        posterior = source_posterior(estimator, block, pairs)
+        estimator = fit_source(
+            estimator, select(selected, source, labelled), y[labelled], given, name
+        )
+        posterior = source_posterior(estimator, select(selected, source, pairs), pairs)
         self.classes_, posterior = over_all_classes(
             estimator.classes_, y[known & (weights > 0)], posterior
         )
         self.estimator_, self.aligner_ = estimator, aligner
-        labels = np.full(len(X), -1)
+        labels = np.full(len(y), -1)
         labels[labelled] = np.searchsorted(self.classes_, y[labelled])
-        columns = blocks.indices(self.source_)
-        means = class_means(X, labels, weights, columns, len(self.classes_))
-        return SoftLabels(in_aligner, present, weights, pairs, posterior, means)
+        means = class_means(
+            rows.X, labels, weights, blocks.indices(self.source_), len(self.classes_)
+        )
+        seen = rows if weighted else rows.unweighted()
+        return SoftLabels(seen, present, weights, pairs, posterior, means)
 
     def _unfitted_aligner(self):
         """The aligner to fit, or the one that is frozen."""
@@ -475,7 +479,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         smallest = min(best.pvalue, self.aligner_.pvalues_[0])
         if smallest > SIGNIFICANCE:
             best = models[self.target_] = predict_prior_only(best)
-            self._warn_of_nothing_shared(soft, smallest)
+            n_pairs = int(soft.present[soft.pairs, self.target_].sum())
+            self._warn_of_nothing_shared(soft.rows.blocks.names, n_pairs, smallest)
         elif self.mixture is not None:
             self.mixture_ = mixture
             self.component_class_proba_ = best.predictor.component_class_proba
@@ -492,24 +497,35 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _distilled(self, soft: SoftLabels, m: int, options) -> TargetModel:
         """Classes of a modality by discriminants of soft labels."""
-        X, blocks = soft.rows.X, soft.rows.blocks
         mine = soft.present[soft.pairs, m]
-        pairs = soft.pairs[mine]
         unpaired = ~soft.present[:, self.source_] & soft.present[:, m] & (soft.weights > 0)
-        unpaired = np.flatnonzero(unpaired)
         task = transfer_task(
-            take_rows(blocks.take(X, self.source_), pairs),
-            take_rows(blocks.take(X, m), pairs),
+            soft.block(self.source_),
+            soft.block(m),
+            soft.pairs[mine],
             soft.posterior[mine],
-            soft.weights[pairs],
-            blocks.take(X, m)[unpaired],
-            soft.weights[unpaired],
+            soft.weights,
+            np.flatnonzero(unpaired),
             None if self.target_space == "whole" else self.aligner_.encoders_[m].coef_,
         )
-        encoders, aligner = self.aligner_._encoders, self.aligner_
-        fit_options = None if frozen(self.aligner) else aligner._options()
-        anchors = carried_anchors(task, soft.means, encoders, soft.rows, pairs, m, fit_options)
-        return distil(task.with_anchors(anchors), **options)
+        folds = anchor_folds(task)
+        if folds:
+            held = [soft.pairs[mine][np.isin(task.inverse, fold)] for fold in folds]
+            carried = [self._carried(soft, m, left_out) for left_out in ([], *held)]
+            task = with_anchors(task, folds, carried)
+        return distil(task, **options)
+
+    def _carried(self, soft: SoftLabels, m: int, held):
+        """Class means of the source carried over to a modality, had some pairs not been seen."""
+        carried = np.full((len(soft.means), soft.block(m).shape[1]), np.nan)
+        found = np.isfinite(soft.means).any(axis=1)
+        again = len(held) > 0 and not frozen(self.aligner)
+        try:
+            rows = self.aligner_._expected(soft.means[found], soft.rows if again else None, held)
+        except ValueError:  # too little is left
+            return carried
+        carried[found] = soft.rows.blocks.take(rows, m)
+        return carried
 
     def _mixed(self, soft: SoftLabels, wanted):
         """Classes of some modalities by the components of a given mixture."""
@@ -517,7 +533,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         pairs = soft.pairs[mine]
         mixture = clone(self.mixture)
         set_seed(mixture, self.random_state)
-        X, encoders = take_rows(soft.rows.X, pairs), self.aligner_._encoders
+        X, encoders = soft.rows.X[pairs], self.aligner_._encoders
         aligned = encoders.transform(X).astype(np.float64, copy=False)
         latents = encoders.encode(X)
         maps = {m: (encoders.coefs[m], encoders.means[m], encoders.decoders[m]) for m in wanted}
@@ -525,13 +541,11 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         models = fit_mixture(mixture, aligned, latents, soft.posterior[mine], soft.weights[pairs])
         return models, mixture
 
-    def _warn_of_nothing_shared(self, soft: SoftLabels, pvalue):
-        names = soft.rows.blocks.names
+    def _warn_of_nothing_shared(self, names, n_pairs, pvalue):
         warnings.warn(
             f"Pairs of {names[self.source_]!r} and {names[self.target_]!r} share nothing beyond "
-            f"chance ({int(soft.present[soft.pairs, self.target_].sum())} pairs, smallest p-value "
-            f"{pvalue:.2g}): predictions are the class prior. Check that rows are paired, or give "
-            "more pairs.",
+            f"chance ({n_pairs} pairs, smallest p-value {pvalue:.2g}): predictions are the class "
+            "prior. Check that rows are paired, or give more pairs.",
             UserWarning,
             stacklevel=4,
         )

@@ -15,8 +15,9 @@ import numpy as np
 from .._blocks import presence, read_array
 from .._utils._array_api import as_numpy
 from .._utils._labels import is_blank, known_labels
-from .._utils._validation import FLOATS, check_vector, check_weights
+from .._utils._validation import FLOATS, check_vector, check_weights, is_frame
 from ..moments._dask import checked, fold_vector, tasks
+from ..moments._rows import ArrayRows
 
 # Rows of each kind.
 MOST_ROWS = 100_000
@@ -39,10 +40,12 @@ def drawn(rows, table, y, source: int, name: str):
     -------
     table : ndarray or dataframe
     y : ndarray or None
-    weights : ndarray or None
+    rows : ArrayRows
+        On the host.
     """
     if rows.in_memory:
-        return as_numpy(table), y, rows.weights
+        rows = rows.on_host()
+        return (table if is_frame(table) else as_numpy(table)), y, rows
     import dask
 
     labels = set() if y is None else _labels_of(y, name)
@@ -58,7 +61,9 @@ def drawn(rows, table, y, source: int, name: str):
         )
     parts = dask.compute(*tasks(partial(_taken, **known), rows.X, picks, **each))
     X, y, w = zip(*([part for part in parts if len(part[0])] or parts[:1]), strict=True)
-    return _stacked(X), *(None if v[0] is None else np.concatenate(v) for v in (y, w))
+    table = _stacked(X)
+    y, weights = (None if v[0] is None else np.concatenate(v) for v in (y, w))
+    return table, y, ArrayRows(read_array(table, rows.blocks), weights, rows.blocks)
 
 
 def _labels_of(y, name):

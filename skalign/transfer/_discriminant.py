@@ -18,6 +18,7 @@ It needs sums over points alone, which may come block by block.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from .._utils._linalg import gram_svd
 from .._utils._rows import row_blocks, spread_rows
@@ -30,6 +31,11 @@ NEGLIGIBLE = 1e-10
 # it, and so many points tell two choices apart.
 WORK = 4e8
 CHOICE_ROWS = 10_000
+# Powers of the target's own word that are tried.
+EXPONENTS = (0.0, 0.3)
+MAX_ITER = 20
+TOLERANCE = 1e-3
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -194,3 +200,63 @@ class PrincipalScores:
             weights = self.weights[r]
             out[s] = lda.leave_one_out(self.points[r], resp[r] * weights[:, None], weights)
         return out
+
+
+# -- classes of the pairs -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Linear discriminants at their best exponent, with or without anchors."""
+
+    axes: PrincipalAxes
+    points: PrincipalScores
+    resp: np.ndarray  # of all points, anchors last
+    own: np.ndarray  # leave-one-out discriminants of the evaluated pairs
+    exponent: float
+
+
+def best_exponent(X, posterior, weights, rows, exponents, ridge) -> Candidate:
+    """Discriminants whose leave-one-out decisions agree best with the source, over exponents."""
+    axes = principal_axes(X, weights)
+    points = PrincipalScores.of(axes, X, weights)
+    best, most = None, -np.inf
+    for exponent in exponents:
+        resp = expected_classes(points, posterior, exponent, ridge)
+        own = points.leave_one_out(resp, rows, ridge)
+        said = posterior[rows][np.arange(len(rows)), np.argmax(own, axis=1)]
+        agrees = weights[rows] @ said / weights[rows].sum()
+        if agrees > most + 1e-9:
+            best, most = Candidate(axes, points, resp, own, exponent), agrees
+    assert best is not None
+    return best
+
+
+def expected_classes(points: PrincipalScores, posterior, exponent, ridge=RIDGE):
+    """Fixed point of the EM that keeps the source's posterior as a factor.
+
+    Where points are many, some of them find it; the last step is everybody's.
+    """
+    if not exponent:
+        return posterior
+    rows = spread_rows(len(posterior), CHOICE_ROWS)
+    some = points.some(rows)
+    resp, given = posterior[rows], np.log(posterior[rows] + TINY)
+    for _ in range(MAX_ITER):
+        lda = some.lda(resp, ridge).discriminant()
+        update = softmax(given + exponent * _affine(some.points, *lda), axis=1)
+        change = np.max(np.abs(update - resp))
+        resp = update
+        if change < TOLERANCE:
+            break
+    if len(rows) == len(posterior):
+        return resp
+    lda = some.lda(resp, ridge).discriminant()
+    return softmax(np.log(posterior + TINY) + exponent * _affine(points.points, *lda), axis=1)
+
+
+def _affine(points, coef, intercept):
+    """``points @ coef + intercept``, classes by points in memory: softmax likes long rows."""
+    out = coef.T @ points.T
+    out += intercept[:, None]
+    return out.T

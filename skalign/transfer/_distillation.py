@@ -30,32 +30,31 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from .._utils._rows import spread_rows
 from ..metrics._agreement import agreement_test
-from . import _anchors, _kernel
 from ._discriminant import (
-    CHOICE_ROWS,
+    EXPONENTS,
     RIDGE,
-    PrincipalAxes,
+    TINY,
+    Candidate,
     PrincipalScores,
     affordable_rows,
+    best_exponent,
+    expected_classes,
     principal_axes,
 )
-from ._kernel import DistilledModel, kernel_lda
+from ._kernel import BANDWIDTH, LANDMARKS, DistilledModel, kernel_lda
 from ._task import Anchors, TargetModel, TransferTask
 
-# Powers of the target's own word that are tried.
-EXPONENTS = (0.0, 0.3)
+# Pairs that an anchor of a class is worth.
+ANCHOR_WEIGHTS = (5.0, 20.0)
 # Rows that lack the source count as so many times the pairs at most, all of them together, and
 # so many of them take part, or so many times the pairs.
 UNPAIRED_WEIGHT = 3.0
 UNPAIRED_ROWS = 2000
 UNPAIRED_SHARE = 10
-MAX_ITER = 20
-TOLERANCE = 1e-3
-TINY = 1e-12
 # Differences of mean log likelihoods that are rounding.
 NEGLIGIBLE = 1e-12
 # Largest power of the model beside the source.
@@ -67,22 +66,11 @@ class Options:
     """Hyperparameters of :func:`distil`."""
 
     exponents: tuple[float, ...] = EXPONENTS
-    anchor_weights: tuple[float, ...] = _anchors.WEIGHTS
+    anchor_weights: tuple[float, ...] = ANCHOR_WEIGHTS
     ridge: float = RIDGE
-    bandwidth: float = _kernel.BANDWIDTH
-    n_landmarks: int = _kernel.LANDMARKS
+    bandwidth: float = BANDWIDTH
+    n_landmarks: int = LANDMARKS
     kernel: bool = True
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Linear discriminants at their best exponent, with or without anchors."""
-
-    axes: PrincipalAxes
-    points: PrincipalScores
-    resp: np.ndarray  # of all points, anchors last
-    own: np.ndarray  # leave-one-out discriminants of the evaluated pairs
-    exponent: float
 
 
 def distil(task: TransferTask, **options) -> TargetModel:
@@ -92,27 +80,24 @@ def distil(task: TransferTask, **options) -> TargetModel:
     ----------
     task : TransferTask
     **options
-        Fields of :class:`Options`: ``exponents`` to choose from, weights of anchors to try,
+        Fields of :class:`Options`: ``exponents`` to choose from, ``anchor_weights`` to try,
         ``ridge`` of both discriminants, ``bandwidth`` and ``n_landmarks`` of the kernel, and
-        whether there is a kernel at all.
+        whether there is a ``kernel`` at all.
     """
-    chosen_options, known, n_classes = Options(**options), task.known, task.posterior.shape[1]
+    choices, known, n_classes = Options(**options), task.known, task.posterior.shape[1]
     posterior, weights = task.posterior[:, known], task.weights
     rows = affordable_rows(len(weights), len(known))
-    plain = best_exponent(task.points, posterior, weights, rows, chosen_options)
+    plain = best_exponent(task.points, posterior, weights, rows, choices.exponents, choices.ridge)
     chosen = plain
-    if task.anchors is not None and chosen_options.anchor_weights:
-        chosen = _with_anchors(plain, task, posterior, rows, chosen_options)
-    model, pooled = _pooled_model(chosen, weights, rows, chosen_options)
+    if task.anchors is not None and choices.anchor_weights:
+        chosen = _with_anchors(plain, task, posterior, rows, choices)
+    model, pooled = _pooled_model(chosen, weights, rows, choices)
     if len(task.unpaired):
-        chosen, model, pooled = _with_unpaired(
-            chosen, model, task, posterior, rows, chosen_options
-        )
+        chosen, model, pooled = _with_unpaired(chosen, model, task, posterior, rows, choices)
     power = inverse_temperature(pooled, posterior[rows], weights[rows])
     # neither anchors nor unpaired rows are evidence: what they know came from every pair
-    agreement, pvalue = agreement_test(
-        posterior[rows], np.argmax(plain.own, axis=1), weights[rows]
-    )
+    decided = np.argmax(plain.own, axis=1)
+    agreement, pvalue = agreement_test(posterior[rows], decided, weights[rows])
     resp = np.zeros((len(weights), n_classes))
     resp[:, known] = chosen.resp[: len(weights)]
     coef, decoder = task.standardization.maps(chosen.axes.axes)
@@ -128,50 +113,14 @@ def distil(task: TransferTask, **options) -> TargetModel:
     )
 
 
-def best_exponent(X, posterior, weights, rows, options: Options) -> Candidate:
-    """Discriminants whose leave-one-out decisions agree best with the source, over exponents."""
-    axes = principal_axes(X, weights)
-    points = PrincipalScores.of(axes, X, weights)
-    best, most = None, -np.inf
-    for exponent in options.exponents:
-        resp = expected_classes(points, posterior, exponent, options.ridge)
-        own = points.leave_one_out(resp, rows, options.ridge)
-        said = posterior[rows][np.arange(len(rows)), np.argmax(own, axis=1)]
-        agrees = weights[rows] @ said / weights[rows].sum()
-        if agrees > most + 1e-9:
-            best, most = Candidate(axes, points, resp, own, exponent), agrees
-    assert best is not None
-    return best
-
-
-def expected_classes(points: PrincipalScores, posterior, exponent, ridge=RIDGE):
-    """Fixed point of the EM that keeps the source's posterior as a factor.
-
-    Where points are many, some of them find it; the last step is everybody's.
-    """
-    if not exponent:
-        return posterior
-    rows = spread_rows(len(posterior), CHOICE_ROWS)
-    some = points.some(rows)
-    resp, given = posterior[rows], np.log(posterior[rows] + TINY)
-    for _ in range(MAX_ITER):
-        lda = some.lda(resp, ridge).discriminant()
-        update = softmax(given + exponent * _affine(some.points, *lda), axis=1)
-        change = np.max(np.abs(update - resp))
-        resp = update
-        if change < TOLERANCE:
-            break
-    if len(rows) == len(posterior):
-        return resp
-    lda = some.lda(resp, ridge).discriminant()
-    return softmax(np.log(posterior + TINY) + exponent * _affine(points.points, *lda), axis=1)
-
-
-def _affine(points, coef, intercept):
-    """``points @ coef + intercept``, classes by points in memory: softmax likes long rows."""
-    out = coef.T @ points.T
-    out += intercept[:, None]
-    return out.T
+def beside(anchors: Anchors, X, posterior, weights, weight, points=None):
+    """Pairs and anchors of a weight together: features, posterior, weights."""
+    if not weight:
+        return X, posterior, weights
+    points = anchors.points if points is None else points
+    certain = np.eye(posterior.shape[1])[anchors.classes]
+    heavy = np.append(weights, np.full(len(points), weight))
+    return np.vstack([X, points]), np.vstack([posterior, certain]), heavy
 
 
 def _with_anchors(plain: Candidate, task, posterior, rows, options: Options) -> Candidate:
@@ -179,8 +128,10 @@ def _with_anchors(plain: Candidate, task, posterior, rows, options: Options) -> 
     X, weights, anchors = task.points, task.weights, task.anchors
     candidates = {0.0: plain}
     for weight in options.anchor_weights:
-        features, believed, heavy = anchors.beside(X, posterior, weights, weight)
-        candidates[weight] = best_exponent(features, believed, heavy, rows, options)
+        features, believed, heavy = beside(anchors, X, posterior, weights, weight)
+        candidates[weight] = best_exponent(
+            features, believed, heavy, rows, options.exponents, options.ridge
+        )
     scores = _cross_validated(candidates, anchors, X, posterior, weights, options)
     merits = {weight: _merits(found, posterior, weights) for weight, found in scores.items()}
     best = min(options.anchor_weights, key=lambda weight: merits[weight][1])
@@ -196,7 +147,7 @@ def _cross_validated(candidates, anchors: Anchors, X, posterior, weights, option
         kept = np.setdiff1d(np.arange(len(X)), held)
         seen = X[kept], posterior[kept], weights[kept]
         for weight, candidate in candidates.items():
-            features, believed, heavy = anchors.beside(*seen, weight, points)
+            features, believed, heavy = beside(anchors, *seen, weight, points)
             axes = principal_axes(features, heavy)
             learned = PrincipalScores.of(axes, features, heavy)
             resp = expected_classes(learned, believed, candidate.exponent, options.ridge)
@@ -219,7 +170,7 @@ def _with_unpaired(chosen: Candidate, model: DistilledModel, task, posterior, ro
     others, light = some_unpaired(task.unpaired, task.unpaired_weights, task.weights)
     believed = np.vstack([posterior, model.predict_proba(chosen.axes.scores(others))])
     X, light = np.vstack([task.points, others]), np.append(task.weights, light)
-    chosen = best_exponent(X, believed, light, rows, options)
+    chosen = best_exponent(X, believed, light, rows, options.exponents, options.ridge)
     return chosen, *_pooled_model(chosen, light, rows, options)
 
 

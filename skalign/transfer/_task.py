@@ -1,13 +1,24 @@
-"""What the classes of a modality are learned from, and what comes of it: arrays."""
+r"""What the classes of a modality are learned from, and what comes of it: arrays.
 
-from dataclasses import dataclass, replace
+Repeated rows become weights of different ones, and these are put in the order of
+
+.. math:: \sum_j u_{ij}, \quad \sum_j u_{ij}^2, \quad \sum_j u_{ij}^3,
+
+rounded sums over the standardized features :math:`u`: neither the order of rows nor that of
+columns, units, or the coding of repeated rows show in what follows, in folds and in choices that
+are made on some of the rows.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .._utils._linalg import orthonormal_rows, power_sums, reciprocal
-from .._utils._rows import row_blocks, unique_rows
+from .._utils._linalg import orthonormal_rows, reciprocal
 from ..alignment._whitening import signal_scale
+
+# Digits of the sums that put rows in order.
+DIGITS = 7
 
 
 @dataclass(frozen=True)
@@ -19,14 +30,11 @@ class Standardization:
     scale: np.ndarray  # (d,)
     basis: np.ndarray | None  # (k, d): the span that may be looked at, orthonormal rows
 
-    def apply(self, points, rows=None) -> np.ndarray:
-        """Coordinates of points, or of some of them, in float64."""
-        rows = np.arange(len(points)) if rows is None else rows
-        out = np.empty((len(rows), len(self.unit if self.basis is None else self.basis)))
-        for s in row_blocks(len(rows), len(self.unit)):
-            block = (points[rows[s]] - self.mean) * self.unit
-            out[s] = block if self.basis is None else block @ self.basis.T
-        return out
+    def apply(self, points) -> np.ndarray:
+        """Coordinates of points, in float64."""
+        out = np.subtract(points, self.mean, dtype=np.float64)
+        out *= self.unit
+        return out if self.basis is None else out @ self.basis.T
 
     def maps(self, axes):
         """Maps (p, d) of features to their coordinates along axes (d', p), and back (d, p)."""
@@ -41,15 +49,6 @@ class Anchors:
     points: np.ndarray  # (a, d')
     classes: np.ndarray  # (a,)
     folds: list[tuple[np.ndarray, np.ndarray]]  # rows held out, points learned without them
-
-    def beside(self, X, posterior, weights, weight, points=None):
-        """Pairs and anchors together: features, posterior, weights."""
-        if not weight:
-            return X, posterior, weights
-        points = self.points if points is None else points
-        certain = np.eye(posterior.shape[1])[self.classes]
-        heavy = np.append(weights, np.full(len(points), weight))
-        return np.vstack([X, points]), np.vstack([posterior, certain]), heavy
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,6 @@ class TransferTask:
         """Classes that the source gives a pair; it may lack some."""
         return np.flatnonzero(self.posterior.sum(axis=0) > 0)
 
-    def with_anchors(self, anchors: Anchors | None) -> "TransferTask":
-        """The same task, and where its classes should lie."""
-        return replace(self, anchors=anchors)
-
 
 @dataclass(frozen=True)
 class TargetModel:
@@ -87,40 +82,103 @@ class TargetModel:
     pvalue: float = 1.0  # of that agreement, were the pairs shuffled
 
 
-def transfer_task(source, target, posterior, weights, unpaired, unpaired_weights, span=None):
+def transfer_task(source, target, pairs, posterior, weights, unpaired, span=None):
     """Standardize the different pairs, and the rows that lack the source.
 
     Parameters
     ----------
-    source, target : ndarray of shape (n_pairs, d)
-        Both blocks of the pairs.
+    source, target : ndarray of shape (n, d)
+        Both blocks of all rows.
+    pairs : ndarray of int, shape (n_pairs,)
+        Rows that have both.
     posterior : ndarray of shape (n_pairs, n_classes)
-    weights : ndarray of shape (n_pairs,)
-    unpaired : ndarray of shape (n, d)
-        Rows of the target that lack the source.
-    unpaired_weights : ndarray of shape (n,)
+    weights : ndarray of shape (n,)
+    unpaired : ndarray of int
+        Rows that have the target and lack the source.
     span : ndarray of shape (k, d), optional
         Maps whose span is all that may be looked at; None looks at the whole modality.
     """
-    rows, total, inverse = unique_rows((source, target), weights)
-    if len(rows) < 2:
+    first, total, inverse = different_rows((source, target), pairs, weights)
+    if len(first) < 2:
         raise ValueError("X has one pair of source and target: two different ones are needed.")
-    parts = [
-        (X[s], w[s])
-        for X, w in ((target, weights), (unpaired, unpaired_weights))
-        for s in row_blocks(*X.shape)
-    ]
-    mean, deviation = power_sums(parts)
-    scale = signal_scale(deviation, mean, np.finfo(target.dtype).eps)
-    basis = None if span is None else orthonormal_rows(span * scale)
-    standard = Standardization(mean, reciprocal(scale), scale, basis)
-    kept, extra, _ = unique_rows((unpaired,), unpaired_weights)
+    others, extra, _ = different_rows((target,), unpaired, weights)
+    rows, heavy = np.append(pairs[first], unpaired[others]), np.append(total, extra)
+    standard = _standardization(target[rows], heavy, span, np.finfo(target.dtype).eps)
+    points = standard.apply(target[pairs[first]])
+    of_source = _standardization(source[pairs[first]], total, None, np.finfo(source.dtype).eps)
+    order = _own_order([of_source.apply(source[pairs[first]]), points])
+    unpaired_points = standard.apply(target[unpaired[others]])
+    own = _own_order([unpaired_points])
     return TransferTask(
-        standard.apply(target, rows),
-        posterior[rows],
-        total,
-        standard.apply(unpaired, kept),
-        extra,
+        points[order],
+        posterior[first[order]],
+        total[order],
+        unpaired_points[own],
+        extra[own],
         standard,
-        inverse,
+        np.argsort(order)[inverse],
     )
+
+
+def _standardization(X, weights, span, eps) -> Standardization:
+    """Mean and deviation of weighted rows; constant columns are left out."""
+    share = weights / weights.sum()
+    mean = share @ X.astype(np.float64, copy=False)
+    deviation = np.sqrt(share @ np.subtract(X, mean, dtype=np.float64) ** 2)
+    scale = signal_scale(deviation, mean, eps)
+    basis = None if span is None else orthonormal_rows(span * scale)
+    return Standardization(mean, reciprocal(scale), scale, basis)
+
+
+def _own_order(blocks) -> np.ndarray:
+    """An order of standardized rows that neither rows nor columns decide."""
+    keys = []
+    for term in ("ij->i", "ij,ij->i", "ij,ij,ij->i"):
+        power = term.count("ij")
+        sums = sum(np.einsum(term, *[block] * power) for block in blocks)
+        keys.append(np.round(sums / max(np.abs(sums).max(initial=0.0), 1e-300), DIGITS))
+    return np.lexsort(keys[::-1])
+
+
+def different_rows(blocks, rows, weights):
+    """Different rows among some, the weight of each, and which one a row is.
+
+    Equal rows are found by sorting: the first column decides for most of continuous rows, the
+    rest of the columns are compared only where it ties.
+
+    Parameters
+    ----------
+    blocks : sequence of ndarray of shape (n, d_m)
+        Blocks of the rows, side by side; taken apart so that none is copied.
+    rows : ndarray of int
+        Which of them are looked at.
+    weights : ndarray of shape (n,)
+
+    Returns
+    -------
+    first : ndarray of int
+        Where among ``rows`` each different one is met first.
+    total : ndarray
+        Its weight.
+    inverse : ndarray of int, shape (len(rows),)
+        Number of the different row that a row is.
+    """
+    column = blocks[0][rows, 0]
+    order = np.argsort(column, kind="stable")
+    column = column[order]
+    tied = np.zeros(len(order) + 1, dtype=bool)
+    tied[1:-1] = column[1:] == column[:-1]  # with the row before
+    new = ~tied[:-1]
+    runs = np.flatnonzero(tied[:-1] | tied[1:])  # places that the first column leaves open
+    if len(runs):
+        among = order[runs]
+        open_rows = np.hstack([b[rows[among]] for b in blocks]) + 0.0  # so that -0.0 equals 0.0
+        rank = np.unique(open_rows, axis=0, return_inverse=True)[1].ravel()
+        inner = np.argsort(rank, kind="stable")  # the first column comes first: runs stay apart
+        order[runs] = among[inner]
+        new[runs] = np.append(True, np.diff(rank[inner]) > 0)
+    number = np.cumsum(new) - 1
+    inverse = np.empty(len(order), dtype=np.intp)
+    inverse[order] = number
+    total = np.bincount(inverse, weights[rows], minlength=int(new.sum()))
+    return order[new], total, inverse

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skalign import NullSpaceAligner
-from skalign import _moments as module
+from skalign.moments import _moments as module
 from skalign._pairs import Distinct
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics import principal_angles
