@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import orth
 
 from skalign import NullSpaceAligner
 from skalign._significance import roy_pvalue, shared_pvalues
@@ -29,6 +30,8 @@ def test_band_shows_the_pvalues_of_the_digits(figures):
     band = axes.patches[-1].get_data().values
     bars = np.array([bar.get_height() for group in axes.containers for bar in group])
     np.testing.assert_array_equal(bars > band, pvalues <= 0.01)
+    spans = [orth(half - half.mean(axis=0)) for half in (left, right)]
+    np.testing.assert_allclose(bars, np.linalg.svd(spans[0].T @ spans[1])[1][: len(bars)])
     colors = [bar.get_facecolor() for group in axes.containers for bar in group]
     assert len({*colors}) == 2 and 0 < np.sum(bars > band) == len(axes.containers[0]) < len(bars)
     labels = " ".join(axes.get_legend_handles_labels()[1])
