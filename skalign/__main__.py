@@ -7,9 +7,8 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
-from . import _tour
+from ._tour import _experiments
 
 DESCRIPTION = """\
 A tour of skalign in two experiments:
@@ -56,31 +55,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(argv)
-    figures = _figures() if options.output is not None else None
-    if figures is not None:
+    drawing = options.output is not None and importlib.util.find_spec("matplotlib") is not None
+    if drawing:
         try:  # before the work, not after it
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             parser.error(f"argument --output: cannot create the folder: {error}")
 
-    _progress(f"paper's experiment, {_tour.N_DRAWS} draws")
-    print(_tour.paper_table(_tour.paper_experiment()), end="\n\n", flush=True)
+    _progress(f"paper's experiment, {_experiments.N_DRAWS} draws")
+    print(_experiments.paper_table(_experiments.paper_experiment()), end="\n\n", flush=True)
 
     runs = []
     for seed in range(options.seeds):
         _progress(f"digits, split {seed + 1} of {options.seeds}")
-        runs.append(_tour.digits_run(seed))
-    print(_tour.digits_table(runs), end="\n\n", flush=True)
+        runs.append(_experiments.digits_run(seed))
+    print(_experiments.digits_table(runs), end="\n\n", flush=True)
 
-    if options.output is None:
-        print(NO_OUTPUT)
-    elif figures is None:
-        print(NO_MATPLOTLIB)
-    else:
+    if drawing:
+        from ._tour import _figures  # matplotlib is an optional extra
+
         _progress("figures")
-        print("Figures:")
-        for path in figures.write_figures(options.output):
-            print(f"  {path}")
+        print("Figures:", *_figures.write_figures(options.output), sep="\n  ")
+    else:
+        print(NO_OUTPUT if options.output is None else NO_MATPLOTLIB)
     print(f"\n{WHAT_NEXT}")
     return 0
 
@@ -112,22 +109,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _positive(text: str) -> int:
     """Read a whole number of at least 1."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return number
-
-
-def _figures() -> ModuleType | None:
-    """Import the module that draws; None without matplotlib, which is an optional extra."""
-    if importlib.util.find_spec("matplotlib") is None:
-        return None
-    from . import _tour_figures
-
-    return _tour_figures
+    return int(text)
 
 
 def _progress(what: str) -> None:

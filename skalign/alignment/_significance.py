@@ -8,6 +8,7 @@ dimensions and the degrees of freedom: no resampling, nothing that depends on ro
 """
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import betaincc, gammaincc
 
 from ._canonical import block_sizes, white_gram
@@ -56,6 +57,16 @@ def roy_pvalue(squared_correlation, p, q, dof):
         exact = betaincc(only / 2, (total + 1 - only) / 2, np.where(small == 1, squared, 0.0))
         pvalue = np.where(small == 1, exact, pvalue)
     return np.where(enough, pvalue, 1.0)[()]
+
+
+def critical_correlation(level: float, p: int, q: int, dof: float) -> float:
+    """Largest canonical correlation that is not significant: the inverse of `roy_pvalue`.
+
+    It is one where no correlation is significant, for want of degrees of freedom.
+    """
+    if roy_pvalue(1.0, p, q, dof) > level:
+        return 1.0
+    return brentq(lambda r: roy_pvalue(r**2, p, q, dof) - level, 0.0, 1.0)
 
 
 def dimension_pvalues(pairs: WhitenedPairs, model: SharedGaussian, dof: float, rng) -> np.ndarray:

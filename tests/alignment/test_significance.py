@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from scipy.optimize import brentq
 
-from skalign._significance import (
+from skalign.alignment._significance import (
     block_sizes,
+    critical_correlation,
     roy_pvalue,
     shared_pvalues,
     tracy_widom_sf,
@@ -184,6 +185,30 @@ def test_too_few_degrees_of_freedom_prove_nothing(p, q):
     for dof in (0, 1, p, p + q - 1, p + q):
         assert roy_pvalue(1.0, p, q, dof) == 1
     assert roy_pvalue(1.0, p, q, p + q + 20) < 1e-3
+
+
+@relaxed
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 10_000), st.sampled_from(LEVELS))
+def test_critical_correlation_inverts_the_pvalue(p, q, spare, level):
+    """At the critical correlation the p-value is the level, and falls beyond it."""
+    dof = p + q + spare
+    critical = critical_correlation(level, p, q, dof)
+    if roy_pvalue(1.0, p, q, dof) > level:
+        assert critical == 1
+    else:
+        assert 0 < critical < 1
+        assert roy_pvalue(critical**2, p, q, dof) == pytest.approx(level, rel=1e-6)
+        assert roy_pvalue((critical + 1e-3) ** 2, p, q, dof) < level
+        assert critical_correlation(level, q, p, dof) == critical
+
+
+@pytest.mark.parametrize("q", [1, 4, 20])
+@pytest.mark.parametrize("dof", [30, 400])
+def test_critical_correlation_of_one_column(q, dof):
+    """A multiple correlation is beta distributed: its quantile is the critical value."""
+    for level in LEVELS:
+        expected = exact_quantile(level, 1, q, dof) ** 0.5
+        assert critical_correlation(level, 1, q, dof) == pytest.approx(expected, rel=1e-9)
 
 
 def test_shared_pvalues_with_too_few_rows():

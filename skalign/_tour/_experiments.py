@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,18 +15,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from ._aligner import NullSpaceAligner
-from ._stacking import stack_modalities
-from ._transfer import CrossModalTransferClassifier
-from .datasets import make_paired_gaussians
-from .metrics import alignment_error, latent_r2, reconstruction_error
+from .. import CrossModalTransferClassifier, NullSpaceAligner, stack_modalities
+from ..datasets import make_paired_gaussians
+from ..metrics import alignment_error, latent_r2, reconstruction_error
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int_]
+SEED = 0
 
 # -- 1: the paper's experiment -----------------------------------------------------------------
 
-SEED = 0
 N_DRAWS = 200
 PRINTED = {  # Fig. 4 of the paper, in its order
     "reconstruction error, S1": 10.9271,
@@ -38,7 +37,7 @@ PRINTED = {  # Fig. 4 of the paper, in its order
 PAPER_TEXT = """\
 1. The paper's experiment (its Fig. 4)
 --------------------------------------
-{n_samples} points z in the plane, of two classes, are seen through two random maps:
+{result.n_samples} points z in the plane, of two classes, are seen through two random maps:
 x1 = S1 z and x2 = S2 z. From the pairs (x1, x2) alone, NullSpaceAligner finds
 maps A1 and A2 for which z1 = A1 x1 and z2 = A2 x2 are the same point.
 
@@ -50,11 +49,11 @@ true z) is not: pairs alone tell z only up to a linear map. The last two rows
 invert S1 and S2, which nobody knows outside of an experiment.
 
 - Sign: Eq. 2 as printed stacks [X1; X2], and a plain SVD of that leaves an
-  alignment error of {as_printed:.1f}; with [X1; -X2] it is {with_sign:.1e}.
+  alignment error of {result.as_printed:.1f}; with [X1; -X2] it is {result.with_sign:.1e}.
 - Luck: the reconstruction error is that of a random S. Over {n_draws} draws its
-  median is {median:.2f}, its range {low:.2f} to {high:.2f}.
-- Up to a linear map the latent is found: latent_r2 (1 is best) is {r2[0]:.6f} from
-  x1 and {r2[1]:.6f} from x2.
+  median is {quantiles[1]:.2f}, its range {quantiles[0]:.2f} to {quantiles[2]:.2f}.
+- Up to a linear map the latent is found: latent_r2 (1 is best) is {result.r2[0]:.6f} from
+  x1 and {result.r2[1]:.6f} from x2.
 Seed {seed} for the table; seeds 0 to {last_draw} for the draws."""
 
 
@@ -62,13 +61,12 @@ Seed {seed} for the table; seeds 0 to {last_draw} for the draws."""
 class PaperResult:
     """What the paper's experiment gives on one draw, and over many."""
 
-    seed: int
     n_samples: int
     errors: dict[str, float]
-    error_as_printed: float
-    error_with_sign: float
+    as_printed: float
+    with_sign: float
     r2: tuple[float, float]
-    error_over_draws: Floats
+    over_draws: Floats
 
 
 def paper_experiment(seed: int = SEED, n_draws: int = N_DRAWS) -> PaperResult:
@@ -83,25 +81,22 @@ def paper_experiment(seed: int = SEED, n_draws: int = N_DRAWS) -> PaperResult:
         reconstruction_error(z, x1 @ np.linalg.pinv(S1).T),
         reconstruction_error(z, x2 @ np.linalg.pinv(S2).T),
     )
-    draws = [make_paired_gaussians(random_state=draw) for draw in range(n_draws)]
+    draws = (make_paired_gaussians(random_state=draw) for draw in range(n_draws))
+    over_draws = [reconstruction_error(draw.latent, paper_latents(draw.X)[0]) for draw in draws]
     return PaperResult(
-        seed=seed,
         n_samples=len(z),
         errors=dict(zip(PRINTED, errors, strict=True)),
-        error_as_printed=_svd_error(x1, x2, sign=1),
-        error_with_sign=_svd_error(x1, x2, sign=-1),
+        as_printed=_svd_error(x1, x2, sign=1),
+        with_sign=_svd_error(x1, x2, sign=-1),
         r2=(latent_r2(z, z1), latent_r2(z, z2)),
-        error_over_draws=np.array(
-            [reconstruction_error(draw.latent, paper_latents(draw.X)[0]) for draw in draws]
-        ),
+        over_draws=np.array(over_draws),
     )
 
 
-def paper_latents(X: Floats) -> tuple[Floats, Floats]:
+def paper_latents(X: Floats) -> list[Floats]:
     """Latents that the paper's method finds from each half of the columns."""
-    aligner = paper_aligner(2).fit(X)
-    x1, x2 = np.hsplit(X, 2)
-    return aligner.encoders_[0].transform(x1), aligner.encoders_[1].transform(x2)
+    encoders = paper_aligner(2).fit(X).encoders_
+    return [e.transform(x) for e, x in zip(encoders, np.hsplit(X, 2), strict=True)]
 
 
 def paper_aligner(n_components: int | None) -> NullSpaceAligner:
@@ -109,10 +104,10 @@ def paper_aligner(n_components: int | None) -> NullSpaceAligner:
     return NullSpaceAligner(n_components, whiten=False, center=False, shrinkage=None)
 
 
-def _svd_error(x1: Floats, x2: Floats, sign: int, k: int = 2) -> float:
+def _svd_error(x1: Floats, x2: Floats, sign: int) -> float:
     """Eq. 4 for the maps that Eq. 3 takes from the SVD of [X1; sign X2]."""
     U = np.linalg.svd(np.hstack([x1, sign * x2]).T, full_matrices=False)[0]
-    A1, A2 = np.split(U[:, -k:], [x1.shape[1]])
+    A1, A2 = np.split(U[:, -2:], [x1.shape[1]])
     return alignment_error(x1 @ A1, x2 @ A2)
 
 
@@ -122,19 +117,13 @@ def paper_table(result: PaperResult) -> str:
         f"  {name:<28}{_number(PRINTED[name]):>11}{_number(error):>12}"
         for name, error in result.errors.items()
     ]
-    draws = result.error_over_draws
     return PAPER_TEXT.format(
+        result=result,
         rows="\n".join(rows),
-        n_samples=result.n_samples,
-        as_printed=result.error_as_printed,
-        with_sign=result.error_with_sign,
-        n_draws=len(draws),
-        last_draw=len(draws) - 1,
-        median=np.median(draws),
-        low=draws.min(),
-        high=draws.max(),
-        r2=result.r2,
-        seed=result.seed,
+        n_draws=len(result.over_draws),
+        last_draw=len(result.over_draws) - 1,
+        quantiles=np.quantile(result.over_draws, [0, 0.5, 1]),
+        seed=SEED,
     )
 
 
@@ -155,6 +144,7 @@ PSEUDO_SVC = "pseudo-labels, SVC student"
 SKALIGN = "skalign"
 CEILING_LINEAR = "supervised ceiling, linear"
 CEILING_SVC = "supervised ceiling, SVC"
+TRANSFERS = (PAPER, PAPER_WIDEST, PSEUDO_LINEAR, PSEUDO_SVC, SKALIGN)
 
 DIGITS_TEXT = """\
 2. Handwritten digits: labels for left halves, predictions for right halves
@@ -169,8 +159,7 @@ the true labels of the pairs would give.
 
 {splits}
 "Recovered" is (accuracy - majority) / (ceiling - majority): the part of what
-the labels of the pairs would give that is had without them. skalign gets {skalign:.0%};
-the best method without them is "{best}".
+the labels of the pairs would give that is had without them; skalign gets {skalign:.0%}.
 
 - Null space: a boundary learned on z1 and used on z2; k is the number of
   classes less one, or as many dimensions as the data have.
@@ -178,6 +167,13 @@ the best method without them is "{best}".
   learns these labels on the right halves.
 - skalign: CrossModalTransferClassifier, with a NullSpaceAligner.
 Pixels are standardised; classifiers are LogisticRegression(C=0.3) or the SVC."""
+
+SPLITS_TEXT = """\
+Means and standard deviations over {n_splits} random splits of the images.
+{verdict}
+Differences are taken split by split; their standard error allows for the
+images that splits have in common (Nadeau & Bengio 2003).
+"""
 
 
 def digits_halves() -> tuple[Floats, Floats, Integers]:
@@ -206,12 +202,8 @@ def transfer_data(
 ) -> tuple[Floats, Integers]:
     """Stack what a transfer learns from: labelled sources, then pairs without labels."""
     widths = source.shape[1], target.shape[1]
-    X = np.vstack(
-        [
-            stack_modalities(source[labelled], None, widths=widths),
-            stack_modalities(source[pairs], target[pairs]),
-        ]
-    )
+    labelled_rows = stack_modalities(source[labelled], None, widths=widths)
+    X = np.vstack([labelled_rows, stack_modalities(source[pairs], target[pairs])])
     return X, np.concatenate([y[labelled], np.full(len(pairs), -1)])
 
 
@@ -227,17 +219,16 @@ def digits_run(seed: int) -> dict[str, float]:
 
     # All others work on the very same standardised pixels.
     left, right = np.hsplit(model[0].transform(np.hstack([left, right])), 2)
-    teacher = linear().fit(left[labelled], y[labelled])
-    pseudo = teacher.predict(left[pairs])
-    for labels, names in (
-        (pseudo, (PSEUDO_LINEAR, PSEUDO_SVC)),
-        (y[pairs], (CEILING_LINEAR, CEILING_SVC)),
+    pseudo = linear().fit(left[labelled], y[labelled]).predict(left[pairs])
+    for name, labels, student in (
+        (PSEUDO_LINEAR, pseudo, linear()),
+        (PSEUDO_SVC, pseudo, SVC()),
+        (CEILING_LINEAR, y[pairs], linear()),
+        (CEILING_SVC, y[pairs], SVC()),
     ):
-        for name, student in zip(names, (linear(), SVC()), strict=True):
-            predicted[name] = student.fit(right[pairs], labels).predict(right[test])
+        predicted[name] = student.fit(right[pairs], labels).predict(right[test])
     for name, k in ((PAPER, PAPER_K), (PAPER_WIDEST, None)):
-        aligner = paper_aligner(k).fit(np.hstack([left[pairs], right[pairs]]))
-        first, second = aligner.encoders_
+        first, second = paper_aligner(k).fit(np.hstack([left[pairs], right[pairs]])).encoders_
         boundary = linear().fit(first.transform(left[labelled]), y[labelled])
         predicted[name] = boundary.predict(second.transform(right[test]))
     predicted[MAJORITY] = np.full(len(test), np.bincount(y[labelled]).argmax())
@@ -246,22 +237,43 @@ def digits_run(seed: int) -> dict[str, float]:
 
 def digits_table(runs: Sequence[dict[str, float]]) -> str:
     """The digits' experiment as text; one run per split."""
-    mean = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
-    ceiling = max((CEILING_LINEAR, CEILING_SVC), key=lambda name: mean[name])
-    transfers = (PAPER, PAPER_WIDEST, PSEUDO_LINEAR, PSEUDO_SVC, SKALIGN)
-    recovered = {
-        name: (mean[name] - mean[MAJORITY]) / (mean[ceiling] - mean[MAJORITY])
-        for name in (MAJORITY, *transfers, ceiling)
-    }
+    scores = {name: np.array([run[name] for run in runs]) for name in runs[0]}
+    ceiling = max((CEILING_LINEAR, CEILING_SVC), key=lambda name: scores[name].mean())
+    low, high = scores[MAJORITY].mean(), scores[ceiling].mean()
     rows = []
-    for name, share in recovered.items():
-        spread = f"{np.std([run[name] for run in runs], ddof=1):.3f}" if len(runs) > 1 else "-"
-        rows.append(f"  {name:<32}{mean[name]:>9.3f}{spread:>8}{share:>12.0%}")
-    several = f"Means and standard deviations over {len(runs)} random splits of the images."
+    for name in (MAJORITY, *TRANSFERS, ceiling):
+        mean = scores[name].mean()
+        spread = f"{scores[name].std(ddof=1):.3f}" if len(runs) > 1 else "-"
+        rows.append(f"  {name:<32}{mean:>9.3f}{spread:>8}{(mean - low) / (high - low):>12.0%}")
+    splits = "One random split of the images."
+    if len(runs) > 1:
+        splits = SPLITS_TEXT.format(n_splits=len(runs), verdict=verdict(scores))
     return DIGITS_TEXT.format(
         rows="\n".join(rows),
         n_samples=len(load_digits().target),
-        splits=several if len(runs) > 1 else "One random split of the images.",
-        skalign=recovered[SKALIGN],
-        best=max(transfers, key=lambda name: mean[name]),
+        splits=splits,
+        skalign=(scores[SKALIGN].mean() - low) / (high - low),
     )
+
+
+def verdict(scores: dict[str, Floats]) -> str:
+    """Which transfer is best, as far as the accuracies on two or more splits can tell.
+
+    Splits share rows, so the variance of a mean over n splits is not 1/n of that of one, but
+    1/n + (rows of the test) / (rows learned from), here 1/n + 1/2 (Nadeau & Bengio 2003).
+    """
+    best, *others = sorted(TRANSFERS, key=lambda name: -scores[name].mean())
+    beaten = {}
+    for name in others:
+        lead = scores[best] - scores[name]
+        error = lead.std(ddof=1) * np.sqrt(1 / len(lead) + 1 / 2)
+        text = f'"{name}" by {lead.mean():.3f} (standard error {error:.3f})'
+        beaten[text] = bool(lead.mean() > error)
+    if all(beaten.values()):
+        text = (
+            f'The best method without them is "{best}": it leads {next(iter(beaten))}, the next.'
+        )
+    else:
+        level = " and ".join(text for text in beaten if not beaten[text])
+        text = f'No method is best: "{best}" leads {level}, which is within error.'
+    return textwrap.fill(text, width=79)

@@ -1,0 +1,1 @@
+"""The tour behind ``python -m skalign``: experiments with their tables, and figures."""
