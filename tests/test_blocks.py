@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.compose import make_column_selector
 
-from skalign._blocks import NamedList, position_of, resolve
+from skalign._blocks import position_of, resolve
 
 relaxed = settings(deadline=None)
 NAMES = np.array(["v0", "v1", "i0", "i1", "i2"], dtype=object)

@@ -10,7 +10,8 @@ from scipy import sparse
 
 from skalign import stack_modalities
 from skalign._blocks import resolve
-from skalign._stacking import presence, rows_of, select
+from skalign._blocks import presence, select
+from skalign._utils._rows import take_rows
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -212,6 +213,6 @@ def test_select_keeps_types_and_labels_of_a_frame():
 def test_rows_in_a_stretch_are_a_view(rows):
     """The rows that are asked for, copied only where one between them is left out."""
     X = np.arange(12.0).reshape(6, 2)
-    found = rows_of(X, np.array(rows, dtype=int))
+    found = take_rows(X, np.array(rows, dtype=int))
     np.testing.assert_array_equal(found, X[rows])
     assert np.shares_memory(found, X) == (rows not in ([], [0, 2, 3]))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skalign._model import white_directions
+from skalign.alignment._canonical import canonical_directions
 from skalign.metrics import principal_angles
 
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -30,8 +30,8 @@ def test_few_directions_are_the_first_of_all(rng, n, d, least):
         np.append(np.geomspace(1.0, least, n) * 0.9, rng.uniform(0, least / 2, d - n))
     )[::-1]
     cross, left, right = between(rng, roots, *rng.permutation([d, d + 3]))
-    few = white_directions(cross, spread, n)
-    every = white_directions(cross, spread)
+    few = canonical_directions(cross, spread, n)
+    every = canonical_directions(cross, spread)
     for found, whole, made in zip(few, every, (left, right), strict=True):
         assert found.shape == whole[:, :n].shape
         np.testing.assert_allclose(found.T @ found, np.eye(n), atol=1e-12)
@@ -46,6 +46,6 @@ def test_few_directions_are_the_first_of_all(rng, n, d, least):
 def test_ties_at_the_edge_are_turned_together():
     """Of twelve equal correlations three are asked for: those that explain most, as among all."""
     cross, left, _ = between(np.random.default_rng(0), np.repeat([0.8, 0.1], [12, 52]), 64, 70)
-    few, every = (white_directions(cross, spread, n)[0] for n in (3, None))
+    few, every = (canonical_directions(cross, spread, n)[0] for n in (3, None))
     np.testing.assert_allclose(np.abs(few.T @ every[:, :3]), np.eye(3), atol=1e-7)
     assert np.sin(principal_angles(left[:, :12], every[:, :12])).max() < 1e-7

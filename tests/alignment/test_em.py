@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.naive_bayes import GaussianNB
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner, _missing
-from skalign._missing import Part, expectation_maximisation
+from skalign.alignment._em import Part, expectation_maximisation
 from skalign.datasets import make_paired_gaussians
 
 few = settings(max_examples=15, deadline=None)

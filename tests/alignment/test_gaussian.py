@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal
 
-from skalign._information import expected_latents, mutual_information
+from skalign.alignment._gaussian import expected_latents, mutual_information
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)

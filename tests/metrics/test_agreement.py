@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from skalign._chance import beyond_chance
+from skalign.metrics._agreement import agreement_test
 from skalign.metrics import agreement_score
 
 relaxed = settings(deadline=None)
@@ -50,7 +50,7 @@ def test_pvalue_has_the_spread_of_all_shuffles(rng, n_classes):
     excess = weights[:, None] * (source - mean)
     sums = [excess[range(6), chosen[list(order)]].sum() for order in permutations(range(6))]
     assert np.mean(sums) == pytest.approx(0, abs=1e-12)
-    agreement, pvalue = beyond_chance(source, chosen, weights)
+    agreement, pvalue = agreement_test(source, chosen, weights)
     if np.std(sums) > 1e-9:
         assert pvalue == pytest.approx(norm.sf(sums[0] / np.std(sums)))
         assert np.sign(agreement) == np.sign(sums[0])

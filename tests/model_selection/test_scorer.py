@@ -21,7 +21,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
-from skalign.metrics import agreement_score, agreement_scorer
+from skalign.metrics import agreement_score
+from skalign.model_selection import agreement_scorer
 
 STEP = "crossmodaltransferclassifier"
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skalign._moments import BATCH_BYTES, Accumulator, about_zero, batches, merge, restrict
+from skalign.moments._moments import BATCH_BYTES, Accumulator, about_zero, batches, merge, restrict
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)

@@ -209,7 +209,7 @@ def test_wide_blocks_do_not_need_their_width(rank, shrinkage):
 
 def test_progress_is_printed(capsys, monkeypatch):
     """Rows, rate and remaining time, if one asks for it."""
-    monkeypatch.setattr("skalign._progress.PERIOD", 0.0)
+    monkeypatch.setattr("skalign._utils._progress.PERIOD", 0.0)
     X = np.random.default_rng(0).normal(size=(40_000, 11))
     NullSpaceAligner(1).fit(X)
     assert capsys.readouterr().out == ""

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from sklearn.mixture import GaussianMixture
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner, _student, _tied
-from skalign._chance import beyond_chance
+from skalign.metrics._agreement import agreement_test
 from skalign._pooling import pool_weights, sharpness
 from skalign._student import Anchors, learn
 from skalign.datasets import make_paired_gaussians
@@ -144,11 +144,11 @@ def test_shuffled_pairs_agree_by_chance_only():
 
 @few
 @given(generators, st.integers(2, 4))
-def test_beyond_chance_is_a_permutation_test(rng, n_classes):
+def test_agreement_test_is_a_permutation_test(rng, n_classes):
     """Mean and variance over shuffles, by shuffling."""
     posterior = rng.dirichlet(np.ones(n_classes), size=50)
     chosen = rng.integers(n_classes, size=50)
-    agreement, pvalue = beyond_chance(posterior, chosen, np.ones(50))
+    agreement, pvalue = agreement_test(posterior, chosen, np.ones(50))
     rows = np.arange(50)
     shuffles = np.array([posterior[rows, chosen[rng.permutation(50)]].sum() for _ in range(2000)])
     observed = posterior[rows, chosen].sum()

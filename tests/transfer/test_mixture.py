@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from skalign._mixture import (
+from skalign.transfer._mixture import (
     GaussianLaw,
     component_classes,
     fit_law,

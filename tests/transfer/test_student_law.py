@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 from skalign._classifier import EncodedLaw, law_of_features
-from skalign._encoder import ModalityEncoder
+from skalign.alignment._encoder import ModalityEncoder
 from skalign._student_law import StudentLaw
 
 few = settings(max_examples=30, deadline=None)

@@ -21,10 +21,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
-from skalign._array_api import OnDevice, host, namespace, on_device
-from skalign._moments import Accumulator
+from skalign._utils._array_api import DeviceRows, as_numpy, as_rows, namespace
+from skalign.moments._accumulate import Accumulator
 from skalign.datasets import make_paired_gaussians
-from skalign.metrics import agreement_scorer
+from skalign.model_selection import agreement_scorer
 
 
 def _importable(name):
@@ -100,7 +100,7 @@ def assert_there(out, like, expected, tol):
     assert type(out) is type(like)
     assert out.dtype == like.dtype
     assert out.device == like.device
-    np.testing.assert_allclose(host(out), expected, rtol=tol, atol=tol)
+    np.testing.assert_allclose(as_numpy(out), expected, rtol=tol, atol=tol)
 
 
 def test_dispatch_goes_with_scipy():
@@ -281,14 +281,14 @@ def test_sums_stay_on_the_device(data, place, monkeypatch):
     """Where there is float64 a fit moves moments, and no more rows than it counts."""
     moved = []
     monkeypatch.setattr(
-        "skalign._array_api.to_numpy",
+        "skalign._utils._array_api.to_numpy",
         lambda array, to_numpy=host.__globals__["to_numpy"]: (
             moved.append(int(np.prod(array.shape))) or to_numpy(array)
         ),
     )
     rows = np.tile(data.X, (5, 1)) + np.random.RandomState(1).standard_normal((4000, 17))
     NullSpaceAligner(2, modalities=WIDTHS).fit(place.put(rows))
-    stays = on_device(place.put(rows)).double
+    stays = as_rows(place.put(rows)).double
     assert (sum(moved) < rows.size / 10) == stays
 
 
@@ -350,7 +350,7 @@ def test_score_and_words(labelled, place):
     model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=[5, 8]))
     X, new = place.put(labelled.X), place.put(labelled.new)
     fitted = clone(model).fit(X, place.put(labelled.y, exact=True))
-    if on_device(X).double:  # scikit-learn averages in float64
+    if as_rows(X).double:  # scikit-learn averages in float64
         truth = place.put(labelled.truth, exact=True)
         assert fitted.score(new, truth) > 0.9
         assert fitted.target_classifier_.score(new[:, 5:], truth) > 0.9
@@ -372,7 +372,7 @@ def test_rows_without_a_target_and_frozen_source(labelled, place):
     with pytest.warns(UserWarning, match="2 of 4 rows lack the target") as caught:
         proba = fitted.predict_proba(place.put(labelled.X[198:202]))
     assert caught[0].filename == __file__
-    np.testing.assert_allclose(host(proba)[:2], fitted.class_prior_[None].repeat(2, 0), rtol=1e-5)
+    np.testing.assert_allclose(as_numpy(proba)[:2], fitted.class_prior_[None].repeat(2, 0), rtol=1e-5)
 
 
 # -- scikit-learn's own checks -----------------------------------------------------------------
@@ -392,7 +392,7 @@ def test_checks_of_what_comes_out(place, estimator):
     library, device = place.xp.__name__, str(place.device)
     if library == "array_api_strict":
         device = device.split("'")[1]
-        if not on_device(place.put(np.ones((2, 2)))).double:
+        if not as_rows(place.put(np.ones((2, 2)))).double:
             return  # no place of scikit-learn's checks
     check = estimator_checks.check_array_api_input_and_values
     if hasattr(estimator, "predict") and place.dtype == "float64" and "torch" in library:
@@ -409,8 +409,8 @@ def test_nothing_is_dispatched_unless_asked():
     strict = importlib.import_module("array_api_strict")
     assert namespace(strict.ones(3)) is None
     X = np.ones((3, 2))
-    assert on_device(X) is X
-    assert host(X) is X
+    assert as_rows(X) is X
+    assert as_numpy(X) is X
     if DISPATCHES:
         with config_context(array_api_dispatch=True):
             assert namespace(strict.ones(3)) is strict
@@ -434,15 +434,15 @@ def test_the_extra_is_named(monkeypatch):
 def test_rows_on_a_device_are_taken_like_those_of_an_ndarray(place):
     """Slices, numbers and masks, of rows and columns; and what a device without DLPack gives."""
     X = np.arange(12.0).reshape(4, 3).astype(place.dtype)
-    there = on_device(place.put(X))
-    assert isinstance(there, OnDevice) and on_device(there) is there
+    there = as_rows(place.put(X))
+    assert isinstance(there, DeviceRows) and as_rows(there) is there
     assert (len(there), there.shape, there.ndim) == (4, (4, 3), 2)
     assert there.dtype == X.dtype
     mask = np.array([True, False, True, True])
     for key in (slice(1, 9), mask, np.array([3, 0]), (slice(None), slice(1, 3)),
                 (mask, np.array([2, 0])), (slice(0, 0), slice(None))):  # fmt: skip
         expected = X[key] if not isinstance(key, tuple) else X[key[0]][:, key[1]]
-        np.testing.assert_array_equal(host(there[key]), expected)
+        np.testing.assert_array_equal(as_numpy(there[key]), expected)
     far = SimpleNamespace(cpu=lambda: X)
     np.testing.assert_array_equal(host.__globals__["to_numpy"](far), X)
     if there.double:

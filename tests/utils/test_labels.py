@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import DataConversionWarning
 
-from skalign._labels import known_classes, known_labels
+from skalign._utils._labels import known_classes, known_labels
 
 relaxed = settings(deadline=None)
 

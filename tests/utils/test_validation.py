@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from skalign._validation import (
+from skalign._utils._validation import (
     check_number,
     check_option,
     check_weights,
