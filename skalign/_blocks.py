@@ -43,18 +43,18 @@ class Blocks:
     selected: np.ndarray | None = None
 
     @classmethod
-    def of(cls, names, columns) -> "Blocks":
+    def of(cls, names, columns, n_columns: int) -> "Blocks":
         """Blocks of names, and of the columns of a table that belong to each.
 
         Parameters
         ----------
         names : sequence of str
-        columns : list of slice or ndarray of int
+        columns : list of ndarray of int
+        n_columns : int
+            Of the table.
         """
-        if all(isinstance(c, slice) for c in columns):
-            return cls(tuple(names), tuple(columns), columns[-1].stop)
         every = np.sort(np.concatenate(columns))
-        if every[-1] + 1 == len(every):
+        if len(every) == n_columns:
             return cls(tuple(names), tuple(map(_contiguous, columns)), len(every))
         places = tuple(_contiguous(np.searchsorted(every, c)) for c in columns)
         return cls(tuple(names), places, len(every), every)
@@ -121,7 +121,8 @@ def resolve(modalities, n_features: int, frame=None, feature_names=None) -> Bloc
     """
     if modalities is None:
         first = (n_features + 1) // 2
-        return Blocks.of(default_names(2), [slice(0, first), slice(first, n_features)])
+        halves = slice(0, first), slice(first, n_features)
+        return Blocks(default_names(2), halves, n_features)
     if not isinstance(modalities, Mapping):
         names, columns = _from_widths(modalities, n_features)
     else:
@@ -138,7 +139,7 @@ def resolve(modalities, n_features: int, frame=None, feature_names=None) -> Bloc
         raise ValueError(
             f"modalities={short(modalities)} gives {len(names)} modality: at least two are needed."
         )
-    return Blocks.of(names, columns)
+    return Blocks.of(names, columns, n_features)
 
 
 def resolve_table(modalities, table) -> Blocks:
@@ -159,7 +160,8 @@ def read_array(table, blocks: Blocks, dtype=FLOATS):
         return X if blocks.selected is None else X[:, blocks.selected]
     part = blocks.select(table)
     try:
-        return check_array(part, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
+        X = check_array(part, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
+        return X if X.dtype.kind in "fiub" else X.astype(np.float64)
     except (TypeError, ValueError):
         for m, name in enumerate(blocks.names):
             for column in blocks.indices(m):
@@ -205,7 +207,7 @@ def _from_widths(widths, n_features):
             f"{n_features} features. Give the width of every block, in order."
         )
     edges = np.concatenate([[0], np.cumsum(widths)]).astype(int)
-    columns = [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    columns = [np.arange(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
     return default_names(len(columns)), columns
 
 

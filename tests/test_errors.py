@@ -76,10 +76,13 @@ BAD_PARAMETERS = {
         {"modalities": {"a": slice(0, 9), "b": []}},
         "modality 'b' selects no column of X",
     ),
-    "left over": (
-        {"modalities": {"a": slice(0, 4), "b": slice(5, 9)}},
-        "1 columns belong to no modality, the first is 4",
+    "names without columns": (
+        {"modalities": ["acc", "gyr"]},
+        "modalities\\[0\\]='acc': a list gives widths.*mapping to their columns",
     ),
+    "center word": ({"center": "yes"}, "center='yes' must be True or False"),
+    "center number": ({"center": 5}, "center=5 must be True or False"),
+    "whiten word": ({"whiten": "False"}, "whiten='False' must be True or False"),
     "no names": ({"modalities": {"a": ["x"], "b": slice(1, 9)}}, "X has no column names"),
     "too many components": (
         {"n_components": 5},

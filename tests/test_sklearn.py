@@ -96,7 +96,7 @@ def test_parts_are_fitted_estimators(pairs, fitted):
         assert type(part).__name__ in repr(part)
         assert type(part).__name__ in part._repr_html_()
     assert list(encoder.get_feature_names_out()) == [
-        f"modalityencoder{j}" for j in range(fitted.aligner_.n_components_)
+        f"modality1_{j}" for j in range(fitted.aligner_.n_components_)
     ]
     assert get_tags(encoder).transformer_tags.preserves_dtype == ["float64", "float32"]
     assert get_tags(classifier).estimator_type == "classifier"
@@ -176,9 +176,10 @@ def test_frames_with_named_modalities(pairs, frame):
     assert list(aligner.feature_names_in_) == names
     plain = NullSpaceAligner(2, modalities=[6, 9]).fit(pairs.X)
     np.testing.assert_allclose(np.asarray(Z), plain.transform(pairs.X))
-    imu = aligner.encoders_["imu"]
+    imu = aligner.named_encoders_["imu"]
     assert imu is aligner.encoders_[1]
     assert list(imu.feature_names_in_) == names[6:]
+    assert list(imu.get_feature_names_out()) == ["imu0", "imu1"]
     np.testing.assert_allclose(
         imu.transform(X[names[6:]]), plain.encoders_[1].transform(pairs.X[:, 6:])
     )
@@ -211,7 +212,9 @@ def test_column_transformer_names_the_modalities(pairs):
     assert cross_val_score(model, X, pairs.y, cv=3).min() > 0.5
     aligner = model.fit(X, pairs.y)[-1].aligner_
     assert aligner.modality_names_ == ("video", "imu")
-    assert list(aligner.encoders_["video"].feature_names_in_) == [f"video__{n}" for n in names[9:]]
+    assert list(aligner.named_encoders_["video"].feature_names_in_) == [
+        f"video__{n}" for n in names[9:]
+    ]
 
 
 def test_metadata_routing(pairs):

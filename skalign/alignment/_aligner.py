@@ -97,7 +97,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         One map per modality, in order.
     named_encoders_ : Bunch
         The same by name: ``named_encoders_["video"]``, ``named_encoders_.video``.
-    modality_names_ : list of str
+    modality_names_ : tuple of str
         Names of the modalities: ``"modality0"``, ``"modality1"``, ... where unnamed.
     modality_columns_ : list of ndarray of int
         Columns of each modality in ``X``.
@@ -246,11 +246,13 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             As `fit` does; what was learned before stays as it was.
         """
-        first = not hasattr(self, "modality_columns_")
-        if not first and not hasattr(self, "_sums"):
-            raise ValueError(
-                "this aligner was fitted in one go and keeps no sums: start with partial_fit, or "
-                "fit on all rows at once."
+        first = not hasattr(self, "_sums")
+        if first and hasattr(self, "encoders_"):
+            warnings.warn(
+                "this aligner was fitted in one go and keeps no sums: partial_fit starts anew, "
+                "without the rows that fit has seen.",
+                UserWarning,
+                stacklevel=2,
             )
         with restored_on_error(vars(self)):
             self._check_parameters()
@@ -331,7 +333,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Z = check_array(template, input_name="X", **options)
         if Z.shape[1] != self.n_components_:
             raise ValueError(
-                f"X has {Z.shape[1]} features, expected {self.n_components_} latents."
+                f"X has {Z.shape[1]} features, expected {self.n_components_} components: latents."
             )
         function = partial(decoded_rows, encoders=self._encoders)
         return _dask.map_rows(function, X, Z, len(self.loadings_))
@@ -451,7 +453,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return self
 
     def _store_blocks(self, blocks):
-        self.modality_names_ = list(blocks.names)
+        self.modality_names_ = blocks.names
         self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
 
     def _store(self, alignment, names):
@@ -477,7 +479,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     @property
     def _blocks(self):
-        return Blocks.of(self.modality_names_, self.modality_columns_)
+        return Blocks.of(self.modality_names_, self.modality_columns_, self.n_features_in_)
 
     @property
     def _encoders(self):

@@ -142,7 +142,9 @@ class ModalityEncoder(TransformerMixin, BaseEstimator):
         ndarray of str
         """
         check_is_fitted(self)
-        return np.array([f"{self.modality_}{j}" for j in range(len(self.coef_))], dtype=object)
+        name = self.modality_
+        name = f"{name}_" if name[-1:].isdigit() else name
+        return np.array([f"{name}{j}" for j in range(len(self.coef_))], dtype=object)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coef_")

@@ -102,6 +102,7 @@ def align(
     incomplete = incomplete_rows(moments, center)
     if incomplete and model.n_exact == 0:
         pairs, model = learn_from_all(pairs, incomplete, shrinkage, tol=tol, eps=rows.eps)
+        k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
     return _solve(pairs, model, k, whiten_latents, pvalues[:k], ranks)
 
 

@@ -372,7 +372,9 @@ def test_rows_without_a_target_and_frozen_source(labelled, place):
     with pytest.warns(UserWarning, match="2 of 4 rows lack the target") as caught:
         proba = fitted.predict_proba(place.put(labelled.X[198:202]))
     assert caught[0].filename == __file__
-    np.testing.assert_allclose(as_numpy(proba)[:2], fitted.class_prior_[None].repeat(2, 0), rtol=1e-5)
+    np.testing.assert_allclose(
+        as_numpy(proba)[:2], fitted.class_prior_[None].repeat(2, 0), rtol=1e-5
+    )
 
 
 # -- scikit-learn's own checks -----------------------------------------------------------------
