@@ -87,6 +87,16 @@ class Blocks:
         """Position of a modality that is given by position or by name."""
         return position_of(modality, self.names, parameter)
 
+    def two_positions(self, source: int | str, target: int | str) -> tuple[int, int]:
+        """Positions of two modalities, of which one is to predict what another is labelled by."""
+        both = self.position(source, "source"), self.position(target, "target")
+        if both[0] == both[1]:
+            raise ValueError(
+                f"source={source!r} and target={target!r} are one modality: there is nothing to "
+                "transfer."
+            )
+        return both
+
 
 def position_of(modality: Any, names: Sequence[str], parameter: str) -> int:
     """Position of a modality given by position (negative counts from the end) or name."""

@@ -224,9 +224,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from some more rows: as `fit` on all rows so far together, up to rounding.
 
-        Keeps sums of the rows, not the rows, for more of them and for `merge`. With ``solver="auto"`` or ``"qr"`` these are a
-        triangular root, as accurate as `fit` and some six times as slow; ``"covariance"`` is
-        fast. Until there are more pairs than components, rows are summed up and nothing is fitted.
+        Keeps sums of the rows, not the rows, for more of them and for `merge`. With
+        ``solver="auto"`` or ``"qr"`` these are a triangular root, as accurate as `fit` and some
+        six times as slow; ``"covariance"`` is fast. Until there are more pairs than components,
+        rows are summed up and nothing is fitted.
 
         Parameters
         ----------
@@ -420,17 +421,16 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             "random_state": self.random_state,
         }
 
-    def _learn(self, rows, names):
-        """Learn the maps from a row source, which is not kept."""
+    def _learn(self, rows, names, validated=()):
+        """Learn the maps from a row source, which is not kept.
+
+        ``validated`` are attributes of who has validated the rows, if that is somebody else.
+        """
         vars(self).pop("_sums", None)
+        for name in {"n_features_in_", "feature_names_in_"}.intersection(validated):
+            setattr(self, name, validated[name])
         self._store_blocks(rows.blocks)
         self._store(align(rows, **self._options()), names)
-
-    def _adopt_columns(self, state):
-        """Take the names and number of columns from attributes of who has validated them."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            if name in state:
-                setattr(self, name, state[name])
 
     def _expected(self, X, rows=None, held=None):
         """Rows whose missing blocks are filled, or would be, had some other rows not been seen."""

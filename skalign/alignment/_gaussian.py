@@ -58,7 +58,7 @@ class SharedGaussian:
         return self.exact[m] @ y[:e] + (rest if self.rest[m] is None else self.rest[m] @ rest)
 
     def explained_root(self, m: int, block: WhitenedBlock) -> np.ndarray:
-        """Root of what the rest of y explains of the features, as `principal_rotation` takes it."""
+        """Root of what the rest of y explains of the features, for `principal_rotation`."""
         deviation = np.sqrt(self.variance[m])
         if self.rest[m] is None:
             return block.singular_values * deviation

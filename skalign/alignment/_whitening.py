@@ -116,9 +116,9 @@ def whiten(rows, *, solver="auto", orthonormal=False, center=True, tol=None):
         return moments, pairs
     if not pairs.nearly_one and not too_few:
         everyone = (True,) * len(rows.blocks)
-        root = rows.refined(moments[everyone])
-        if root is not None:
-            refined = {**moments, everyone: root}
+        finer = rows.refined(moments[everyone])
+        if finer is not None:
+            refined = {**moments, everyone: finer}
             pairs = white(refined)
             if not pairs.nearly_one:
                 return refined, pairs

@@ -70,7 +70,7 @@ def agreement_score(
 
     See Also
     --------
-    skalign.model_selection.agreement_scorer : The score of a fitted CrossModalTransferClassifier on held-out pairs.
+    skalign.model_selection.agreement_scorer : The score of a fitted transfer on held-out pairs.
 
     Examples
     --------

@@ -17,9 +17,9 @@ def agreement_scorer(
 ) -> float:
     """Score a transfer on held-out pairs without any label: ``scoring=agreement_scorer``.
 
-    Compares what the source classifier says of the pairs in ``X`` with what the target alone
-    says, whatever ``predict_from`` is, by :func:`~skalign.metrics.agreement_score`. Other rows do not count. It
-    fits into :class:`~sklearn.model_selection.GridSearchCV`,
+    Compares what the source classifier says of the pairs in ``X`` with what the target alone says,
+    whatever ``predict_from`` is, by :func:`~skalign.metrics.agreement_score`. Other rows do not
+    count. It fits into :class:`~sklearn.model_selection.GridSearchCV`,
     :func:`~sklearn.model_selection.cross_validate` and their kin.
 
     .. warning::

@@ -90,7 +90,7 @@ class DaskRows:
         self._hashes: np.ndarray | None = None
 
     def fold(self, function, merged, shared):
-        """``function(rows of a chunk, shared)`` of every chunk, merged by a tree in their order."""
+        """``function(rows of a chunk, shared)`` of each chunk, merged by a tree in their order."""
         import dask
 
         task = partial(_of_chunk, function=function, blocks=self.blocks)

@@ -18,27 +18,6 @@ HEAVIEST = 20.0
 SHARE = 0.1
 
 
-def class_means(X, labels, weights, columns, n_classes: int) -> np.ndarray:
-    """Means of the classes in some columns; NaN elsewhere, and for classes without a row.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, n_features)
-    labels : ndarray of int, shape (n,)
-        Number of the class of each row.
-    weights : ndarray of shape (n,)
-    columns : ndarray of int
-        Of the source.
-    n_classes : int
-    """
-    means = np.full((n_classes, X.shape[1]), np.nan)
-    for c in range(n_classes):
-        mine = np.flatnonzero(labels == c)
-        if len(mine):
-            means[c, columns] = weights[mine] @ X[np.ix_(mine, columns)] / weights[mine].sum()
-    return means
-
-
 def anchor_folds(task: TransferTask) -> list[np.ndarray]:
     """Folds of the different pairs, in their order; none where anchors weigh too little to try."""
     n = len(task.weights)

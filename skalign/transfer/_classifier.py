@@ -1,12 +1,12 @@
 """The estimator that moves a classifier from one modality to another."""
 
 import warnings
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
@@ -25,8 +25,7 @@ from .._utils._validation import (
 from ..alignment import NullSpaceAligner
 from ..alignment._significance import SIGNIFICANCE
 from ..moments import _dask as collections
-from ..moments._rows import ArrayRows
-from ._anchors import anchor_folds, class_means, with_anchors
+from ._anchors import anchor_folds, with_anchors
 from ._dask import drawn
 from ._distillation import distil
 from ._mixture import fit_mixture
@@ -39,31 +38,12 @@ from ._modality_classifier import (
     predicted_proba,
 )
 from ._source import (
-    fit_source,
     frozen,
-    over_all_classes,
-    rows_of_params,
     set_seed,
-    source_posterior,
+    soft_labels,
     weight_parameter,
 )
-from ._task import TargetModel, transfer_task
-
-
-@dataclass(frozen=True)
-class SoftLabels:
-    """Rows in memory, and what the source says of those that have another modality, too."""
-
-    rows: ArrayRows  # what the aligner looks at when it leaves some out
-    present: np.ndarray  # (n, M)
-    weights: np.ndarray  # (n,)
-    pairs: np.ndarray  # rows that have the source and another modality
-    posterior: np.ndarray  # (len(pairs), C)
-    means: np.ndarray  # (C, n_features): of the classes in the source
-
-    def block(self, m: int) -> np.ndarray:
-        """A modality of all rows."""
-        return self.rows.blocks.take(self.rows.X, m)
+from ._task import transfer_task
 
 
 class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -79,18 +59,18 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     .. math:: p(c \mid x_2) = \sum_k p(c \mid k) \, p(k \mid x_2).
 
     By default components are classes, and the target is classified on the *whole* of its features,
-    not in the aligned space: these hold more than what modalities share linearly. Its discriminants
-    are distilled from the source by an EM that keeps the source's posterior as a factor,
-    :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`, with :math:`\lambda` chosen by how
-    well leave-one-out decisions of the target agree with the source. A linear discriminant is pooled
-    with one of Gaussian kernel features. The aligner says whether pairs share anything, and carries
-    class means of the source over to the target where these help. ``target_space="aligned"`` keeps
-    to the aligned span. Given components (``mixture``) live in the aligned space; they get the
-    classes of maximum likelihood.
+    not in the aligned space: these hold more than what modalities share linearly. Its
+    discriminants are distilled from the source by an EM that keeps the source's posterior as a
+    factor, :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`, with :math:`\lambda` chosen
+    by how well leave-one-out decisions of the target agree with the source. A linear discriminant
+    is pooled with one of Gaussian kernel features. The aligner says whether pairs share anything,
+    and carries class means of the source over to the target where these help.
+    ``target_space="aligned"`` keeps to the aligned span. Given components (``mixture``) live in
+    the aligned space; they get the classes of maximum likelihood.
 
     Rows with one modality only help: all of them improve the aligner, those of the target its
-    discriminants. Where pairs share nothing beyond chance `fit` warns, and predictions are the class
-    prior.
+    discriminants. Where pairs share nothing beyond chance `fit` warns, and predictions are the
+    class prior.
 
     Parameters
     ----------
@@ -219,8 +199,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         y : array-like of shape (n_samples,)
             Labels; -1 where a sample has none. May be None if ``estimator`` is frozen.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative; a weight of two counts a row twice. The last step of an ``estimator`` that
-            is a pipeline gets them.
+            Non-negative; a weight of two counts a row twice. The last step of an ``estimator``
+            that is a pipeline gets them.
         **params : dict
             Metadata for the fit of ``estimator``, such as ``groups`` of a search, one value a row.
 
@@ -236,8 +216,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         """
         self._check_parameters()
         with restored_on_error(vars(self)):
-            soft = self._fit_source_and_aligner(X, y, sample_weight, params)
-            self._learn_targets(soft)
+            soft, weighted = self._fit_source_and_aligner(X, y, sample_weight, params)
+            self._learn_targets(soft, weighted)
         return self
 
     def predict_proba(self, X):
@@ -366,17 +346,20 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             return params, False
         return {weight_parameter(self._estimator()): weights, **params}, True
 
-    def _fit_source_and_aligner(self, X, y, sample_weight, params) -> SoftLabels:
+    def _fit_source_and_aligner(self, X, y, sample_weight, params):
         """Steps 1 and 2: what the source says of the pairs, and the space in which they agree."""
-        aligner, is_frozen = self._unfitted_aligner(), frozen(self.aligner)
+        aligner, is_frozen = self._unfitted_aligner()
         template = collections.template_of(X)
         options = {"ensure_min_features": 2, "ensure_min_samples": 2}
         options = table_options(template, collection=template is not X, **options)
         table = validate_data(self, template, reset=True, **options)
-        if is_frozen:
-            self._check_frozen(aligner)
+        if is_frozen and aligner.n_features_in_ != self.n_features_in_:
+            raise ValueError(
+                f"aligner was fitted on {aligner.n_features_in_} features, X has "
+                f"{self.n_features_in_}."
+            )
         blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
-        self.source_, self.target_ = self._positions(blocks)
+        roles = self.source_, self.target_ = blocks.two_positions(self.source, self.target)
         every = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
         names = column_names(table)
         table, y, rows = drawn(every, table, y, self.source_, type(self).__name__)
@@ -386,79 +369,35 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         check_consistent_length(table, y)
         to_estimator, weighted = self._route(rows.weights, params)
         if not is_frozen:
+            aligner._check_parameters()
             self._say(f"aligner: {every.shape[1]:,} columns")
-            aligner._learn(every if weighted else every.unweighted(), names)
-            aligner._adopt_columns(vars(self))
-
-        present = presence(rows.X, blocks)
-        weights = np.ones(len(y)) if rows.weights is None else rows.weights
-        labelled = np.flatnonzero(known & present[:, self.source_] & (weights > 0))
-        pairs = self._pairs(present, weights, blocks)
-        self._say(f"source: {len(labelled):,} labelled rows, {len(pairs):,} pairs")
+            aligner._learn(every if weighted else every.unweighted(), names, vars(self))
+        self._say(f"source: {int(known.sum()):,} labelled rows of {len(y):,}")
         estimator = clone(self._estimator())
         set_seed(estimator, self.random_state)
-        source, name = blocks.columns[self.source_], blocks.names[self.source_]
-        selected = blocks.select(table)
-        given = rows_of_params(to_estimator, labelled)
-        estimator = fit_source(
-            estimator, select(selected, source, labelled), y[labelled], given, name
-        )
-        posterior = source_posterior(estimator, select(selected, source, pairs), pairs)
-        self.classes_, posterior = over_all_classes(
-            estimator.classes_, y[known & (weights > 0)], posterior
+        self.classes_, soft = soft_labels(
+            estimator, blocks.select(table), y, known, rows, *roles, to_estimator
         )
         self.estimator_, self.aligner_ = estimator, aligner
-        labels = np.full(len(y), -1)
-        labels[labelled] = np.searchsorted(self.classes_, y[labelled])
-        means = class_means(
-            rows.X, labels, weights, blocks.indices(self.source_), len(self.classes_)
-        )
-        seen = rows if weighted else rows.unweighted()
-        return SoftLabels(seen, present, weights, pairs, posterior, means)
+        return soft, weighted
 
     def _unfitted_aligner(self):
-        """The aligner to fit, or the one that is frozen."""
+        """The aligner to fit, or the one that is frozen, and whether it is that."""
         aligner = clone(self._aligner())
-        kind = aligner.estimator if frozen(aligner) else aligner
-        if not isinstance(kind, NullSpaceAligner):
+        is_frozen = isinstance(aligner, FrozenEstimator)
+        aligner = aligner.estimator if is_frozen else aligner
+        if not isinstance(aligner, NullSpaceAligner):
             raise ValueError(
-                f"aligner={kind!r} must be a NullSpaceAligner, which may be frozen by "
+                f"aligner={aligner!r} must be a NullSpaceAligner, which may be frozen by "
                 "sklearn.frozen.FrozenEstimator."
             )
-        if not frozen(aligner):
-            set_seed(kind, self.random_state)
-            kind._check_parameters()
-        return kind
+        if is_frozen:
+            check_is_fitted(aligner)
+        elif aligner.random_state is None:
+            aligner.set_params(random_state=self.random_state)
+        return aligner, is_frozen
 
-    def _check_frozen(self, aligner):
-        check_is_fitted(aligner)
-        if aligner.n_features_in_ != self.n_features_in_:
-            raise ValueError(
-                f"aligner was fitted on {aligner.n_features_in_} features, X has "
-                f"{self.n_features_in_}."
-            )
-
-    def _positions(self, blocks):
-        source = blocks.position(self.source, "source")
-        target = blocks.position(self.target, "target")
-        if source == target:
-            raise ValueError(
-                f"source={self.source!r} and target={self.target!r} are one modality: there is "
-                "nothing to transfer."
-            )
-        return source, target
-
-    def _pairs(self, present, weights, blocks):
-        """Rows that have the source and another modality, some of them the target."""
-        has = present[:, self.source_] & (weights > 0)
-        if not np.any(has & present[:, self.target_]):
-            raise ValueError(
-                f"X has no pairs: no row has both the source {blocks.names[self.source_]!r} and "
-                f"the target {blocks.names[self.target_]!r}."
-            )
-        return np.flatnonzero(has & (present.sum(axis=1) > 1))
-
-    def _learn_targets(self, soft: SoftLabels, **options):
+    def _learn_targets(self, soft, weighted=True, **options):
         """Step 3: the classes of each modality that predictions may come from.
 
         ``options`` are those of :func:`skalign.transfer._distillation.distil`.
@@ -471,16 +410,25 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             vars(self).pop(name, None)  # of an earlier fit
         self._say("target: learning its classes")
         if self.mixture is None:
-            models = {m: self._distilled(soft, m, options) for m in wanted}
+            models = {m: self._distilled(soft, m, weighted, options) for m in wanted}
             self.agreement_ = models[self.target_].agreement
         else:
-            models, mixture = self._mixed(soft, wanted)
+            mixture = clone(self.mixture)
+            set_seed(mixture, self.random_state)
+            models = self._mixed(mixture, soft, wanted)
         best = models[self.target_]
         smallest = min(best.pvalue, self.aligner_.pvalues_[0])
         if smallest > SIGNIFICANCE:
             best = models[self.target_] = predict_prior_only(best)
+            names = soft.rows.blocks.names
             n_pairs = int(soft.present[soft.pairs, self.target_].sum())
-            self._warn_of_nothing_shared(soft.rows.blocks.names, n_pairs, smallest)
+            warnings.warn(
+                f"Pairs of {names[self.source_]!r} and {names[self.target_]!r} share nothing "
+                f"beyond chance ({n_pairs} pairs, smallest p-value {smallest:.2g}): predictions "
+                "are the class prior. Check that rows are paired, or give more pairs.",
+                UserWarning,
+                stacklevel=3,
+            )
         elif self.mixture is not None:
             self.mixture_ = mixture
             self.component_class_proba_ = best.predictor.component_class_proba
@@ -495,60 +443,40 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             )
         self.target_classifier_ = self.classifiers_[self.target_]
 
-    def _distilled(self, soft: SoftLabels, m: int, options) -> TargetModel:
+    def _distilled(self, soft, m, weighted, options):
         """Classes of a modality by discriminants of soft labels."""
-        mine = soft.present[soft.pairs, m]
-        unpaired = ~soft.present[:, self.source_] & soft.present[:, m] & (soft.weights > 0)
-        task = transfer_task(
-            soft.block(self.source_),
-            soft.block(m),
-            soft.pairs[mine],
-            soft.posterior[mine],
-            soft.weights,
-            np.flatnonzero(unpaired),
-            None if self.target_space == "whole" else self.aligner_.encoders_[m].coef_,
-        )
+        span = None if self.target_space == "whole" else self.aligner_.encoders_[m].coef_
+        task = transfer_task(soft, m, self.source_, span)
         folds = anchor_folds(task)
         if folds:
-            held = [soft.pairs[mine][np.isin(task.inverse, fold)] for fold in folds]
-            carried = [self._carried(soft, m, left_out) for left_out in ([], *held)]
+            rows = soft.rows if weighted else soft.rows.unweighted()
+            held = [task.pairs[np.isin(task.inverse, fold)] for fold in folds]
+            carried = [self._carried(soft.means, m, rows, left_out) for left_out in ([], *held)]
             task = with_anchors(task, folds, carried)
         return distil(task, **options)
 
-    def _carried(self, soft: SoftLabels, m: int, held):
+    def _carried(self, means, m, rows, held):
         """Class means of the source carried over to a modality, had some pairs not been seen."""
-        carried = np.full((len(soft.means), soft.block(m).shape[1]), np.nan)
-        found = np.isfinite(soft.means).any(axis=1)
-        again = len(held) > 0 and not frozen(self.aligner)
+        carried = np.full((len(means), len(self.aligner_.encoders_[m].mean_)), np.nan)
+        found = np.isfinite(means).any(axis=1)
+        again = len(held) > 0 and not isinstance(self.aligner, FrozenEstimator)
         try:
-            rows = self.aligner_._expected(soft.means[found], soft.rows if again else None, held)
+            filled = self.aligner_._expected(means[found], rows if again else None, held)
         except ValueError:  # too little is left
             return carried
-        carried[found] = soft.rows.blocks.take(rows, m)
+        carried[found] = rows.blocks.take(filled, m)
         return carried
 
-    def _mixed(self, soft: SoftLabels, wanted):
-        """Classes of some modalities by the components of a given mixture."""
-        mine = soft.present[soft.pairs, self.target_]
+    def _mixed(self, mixture, soft, wanted):
+        """Classes of some modalities by components of the aligned space."""
+        mine, encoders = soft.present[soft.pairs, self.target_], self.aligner_._encoders
         pairs = soft.pairs[mine]
-        mixture = clone(self.mixture)
-        set_seed(mixture, self.random_state)
-        X, encoders = soft.rows.X[pairs], self.aligner_._encoders
-        aligned = encoders.transform(X).astype(np.float64, copy=False)
-        latents = encoders.encode(X)
+        X = soft.rows.X[pairs].astype(np.float64, copy=False)
+        latents = dict(enumerate(encoders.encode(X)))
+        latents = {m: latents[m] for m in wanted}
         maps = {m: (encoders.coefs[m], encoders.means[m], encoders.decoders[m]) for m in wanted}
-        latents = {m: (latents[m].astype(np.float64, copy=False), maps[m]) for m in wanted}
-        models = fit_mixture(mixture, aligned, latents, soft.posterior[mine], soft.weights[pairs])
-        return models, mixture
-
-    def _warn_of_nothing_shared(self, names, n_pairs, pvalue):
-        warnings.warn(
-            f"Pairs of {names[self.source_]!r} and {names[self.target_]!r} share nothing beyond "
-            f"chance ({n_pairs} pairs, smallest p-value {pvalue:.2g}): predictions are the class "
-            "prior. Check that rows are paired, or give more pairs.",
-            UserWarning,
-            stacklevel=4,
-        )
+        posterior, weights = soft.posterior[mine], soft.weights[pairs]
+        return fit_mixture(mixture, encoders.transform(X), latents, maps, posterior, weights)
 
     def _say(self, what):
         if self.verbose:

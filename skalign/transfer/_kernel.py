@@ -1,9 +1,9 @@
 r"""Kernel discriminant of soft labels, and class probabilities by both discriminants. Arrays only.
 
-With landmarks :math:`l_j`, and :math:`K = V \Lambda V^\top` the Gaussian kernel among them, a point
-has :math:`k(z)_j = \exp(-\gamma |z - l_j|^2)` and the features :math:`k(z)^\top V \Lambda^{-1/2}`,
-so that inner products of the landmarks' features are their kernel (Nyström). The discriminant of
-:mod:`skalign.transfer._discriminant` on these features needs no more than
+With landmarks :math:`l_j`, and :math:`K = V \Lambda V^\top` the Gaussian kernel among them, a
+point has :math:`k(z)_j = \exp(-\gamma |z - l_j|^2)` and the features :math:`k(z)^\top V
+\Lambda^{-1/2}`, so that inner products of the landmarks' features are their kernel (Nyström). The
+discriminant of :mod:`skalign.transfer._discriminant` on these features needs no more than
 
 .. math:: \sum_i w_i k_i, \qquad \sum_i w_i k_i k_i^\top, \qquad \sum_i w_i r_{ic} k_i,
 

@@ -166,7 +166,7 @@ def _rows_to_one(values):
     return values / values.sum(axis=1, keepdims=True)
 
 
-def fit_mixture(mixture, aligned, latents, posterior, weights):
+def fit_mixture(mixture, aligned, latents, maps, posterior, weights) -> dict[int, TargetModel]:
     """Components of a given mixture, with the classes that the source's posterior gives them.
 
     Parameters
@@ -175,15 +175,13 @@ def fit_mixture(mixture, aligned, latents, posterior, weights):
         Unfitted; is fitted here.
     aligned : ndarray of shape (n, k)
         Pairs in the aligned space.
-    latents : dict of int to tuple of ndarray of shape (n, k) and tuple
-        Latents of each modality, NaN where a pair lacks it, and its encoder.
+    latents : dict of int to ndarray of shape (n, k)
+        Latents of each modality to learn; NaN where a pair lacks it.
+    maps : dict of int to tuple
+        What makes them of features.
     posterior : ndarray of shape (n, C)
     weights : ndarray of shape (n,)
         Whole numbers, since mixtures of scikit-learn take none: rows are repeated.
-
-    Returns
-    -------
-    dict of int to TargetModel
     """
     _check_mixture(mixture, weights)
     # neither the order nor the coding of repeated rows may show in the result
@@ -194,11 +192,11 @@ def fit_mixture(mixture, aligned, latents, posterior, weights):
     proba = component_classes(resp, posterior, weights)
     prior = weights @ resp @ proba / weights.sum()
     tied, models = getattr(mixture, "covariance_type", None) == "tied", {}
-    for m, (Z, encoder) in latents.items():
+    for m, Z in latents.items():
         rows = np.isfinite(Z).all(axis=1)
         if rows.any():
             components = fit_components(Z[rows], resp[rows], weights[rows], tied)
-            models[m] = TargetModel(MixtureModel(components, proba), encoder, prior)
+            models[m] = TargetModel(MixtureModel(components, proba), maps[m], prior)
     return models
 
 

@@ -1,16 +1,36 @@
 """The classifier of the source modality: fitted, or frozen, and what it says of pairs."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
 from .._utils._labels import known_classes
+from ..moments._rows import ArrayRows
 
 # What single precision leaves of a sum of one.
 TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """Rows in memory, and what the source says of those that have another modality, too."""
+
+    rows: ArrayRows
+    present: np.ndarray  # (n, M)
+    weights: np.ndarray  # (n,)
+    pairs: np.ndarray  # rows that have the source and another modality
+    posterior: np.ndarray  # (len(pairs), C)
+    means: np.ndarray  # (C, n_features): of the classes in the source
+
+    def block(self, m: int) -> np.ndarray:
+        """A modality of all rows."""
+        return self.rows.blocks.take(self.rows.X, m)
 
 
 def frozen(estimator) -> bool:
@@ -30,21 +50,55 @@ def set_seed(estimator, random_state) -> None:
     estimator.set_params(**unset)
 
 
-def fit_source(estimator, block, labels, params, name):
-    """Fit the source classifier on the labelled rows, unless it is frozen.
+def soft_labels(estimator, table, y, known, rows: ArrayRows, source: int, target: int, params):
+    """Step 1: fit the source classifier, and ask it what it thinks of the pairs.
 
     Parameters
     ----------
     estimator : classifier
-        Unfitted, or frozen.
-    block : array or dataframe of shape (n_labelled, d)
-        The source modality of the labelled rows.
-    labels : ndarray of shape (n_labelled,)
+        Unfitted, or frozen; is fitted here.
+    table : array or dataframe
+        All rows as the user gave them, without columns that no modality selects.
+    y : ndarray of shape (n,)
+    known : ndarray of bool, shape (n,)
+        Which rows have a label.
+    rows : ArrayRows
+        The same rows.
+    source, target : int
     params : dict
-        Metadata of the fit, one value a row of ``block``.
-    name : str
-        Of the source modality, for messages.
+        Metadata of the fit, one value a row.
+
+    Returns
+    -------
+    classes : ndarray of shape (C,)
+        Of the source classifier and of the labels.
+    soft : SoftLabels
     """
+    blocks, present = rows.blocks, presence(rows.X, rows.blocks)
+    weights = np.ones(len(y)) if rows.weights is None else rows.weights
+    has = present[:, source] & (weights > 0)
+    if not np.any(has & present[:, target]):
+        raise ValueError(
+            f"X has no pairs: no row has both the source {blocks.names[source]!r} and the target "
+            f"{blocks.names[target]!r}."
+        )
+    labelled, pairs = np.flatnonzero(known & has), np.flatnonzero(has & (present.sum(axis=1) > 1))
+    params = {key: np.asarray(vector_as_numpy(v))[labelled] for key, v in params.items()}
+    columns = blocks.columns[source]
+    _fit(estimator, select(table, columns, labelled), y[labelled], params, blocks.names[source])
+    posterior = source_posterior(estimator, select(table, columns, pairs), pairs)
+    classes, posterior = over_all_classes(estimator.classes_, y[known & (weights > 0)], posterior)
+    means = np.full((len(classes), rows.shape[1]), np.nan)
+    columns = blocks.indices(source)
+    for c, label in enumerate(classes):
+        mine = labelled[y[labelled] == label]
+        if len(mine):
+            means[c, columns] = weights[mine] @ rows.X[np.ix_(mine, columns)] / weights[mine].sum()
+    return classes, SoftLabels(rows, present, weights, pairs, posterior, means)
+
+
+def _fit(estimator, block, labels, params, name):
+    """Fit the source classifier on the labelled rows, unless it is frozen."""
     if not is_classifier(estimator):
         raise ValueError(f"estimator={estimator!r} is no classifier.")
     if frozen(estimator):
@@ -67,7 +121,6 @@ def fit_source(estimator, block, labels, params, name):
         estimator.fit(block, labels, **params)
     if len(estimator.classes_) < 2:
         raise ValueError("estimator knows a single class: a classifier needs at least two.")
-    return estimator
 
 
 def weight_parameter(estimator) -> str:
@@ -88,11 +141,6 @@ def weight_parameter(estimator) -> str:
             "routing, set_config(enable_metadata_routing=True) and set_fit_request."
         )
     return f"{prefix}sample_weight"
-
-
-def rows_of_params(params: dict, rows) -> dict:
-    """Metadata of some of the rows."""
-    return {key: np.asarray(vector_as_numpy(value))[rows] for key, value in params.items()}
 
 
 def source_posterior(estimator, block, rows) -> np.ndarray:

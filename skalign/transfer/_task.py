@@ -16,6 +16,7 @@ import numpy as np
 
 from .._utils._linalg import orthonormal_rows, reciprocal
 from ..alignment._whitening import signal_scale
+from ._source import SoftLabels
 
 # Digits of the sums that put rows in order.
 DIGITS = 7
@@ -61,7 +62,8 @@ class TransferTask:
     unpaired: np.ndarray  # (u, d'): different rows that lack the source
     unpaired_weights: np.ndarray  # (u,)
     standardization: Standardization
-    inverse: np.ndarray  # number of the different pair that each pair is
+    pairs: np.ndarray  # all pairs, as rows of what was given
+    inverse: np.ndarray  # number of the different pair that each of them is
     anchors: Anchors | None = None
 
     @property
@@ -82,50 +84,48 @@ class TargetModel:
     pvalue: float = 1.0  # of that agreement, were the pairs shuffled
 
 
-def transfer_task(source, target, pairs, posterior, weights, unpaired, span=None):
-    """Standardize the different pairs, and the rows that lack the source.
+def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferTask:
+    """Standardize the different pairs of a modality, and its rows that lack the source.
 
     Parameters
     ----------
-    source, target : ndarray of shape (n, d)
-        Both blocks of all rows.
-    pairs : ndarray of int, shape (n_pairs,)
-        Rows that have both.
-    posterior : ndarray of shape (n_pairs, n_classes)
-    weights : ndarray of shape (n,)
-    unpaired : ndarray of int
-        Rows that have the target and lack the source.
+    soft : SoftLabels
+    m, source : int
     span : ndarray of shape (k, d), optional
         Maps whose span is all that may be looked at; None looks at the whole modality.
     """
-    first, total, inverse = different_rows((source, target), pairs, weights)
+    target, weights, mine = soft.block(m), soft.weights, soft.present[soft.pairs, m]
+    pairs, lacking = soft.pairs[mine], ~soft.present[:, source] & soft.present[:, m]
+    unpaired = np.flatnonzero(lacking & (weights > 0))
+    first, total, inverse = different_rows((soft.block(source), target), pairs, weights)
     if len(first) < 2:
         raise ValueError("X has one pair of source and target: two different ones are needed.")
     others, extra, _ = different_rows((target,), unpaired, weights)
-    rows, heavy = np.append(pairs[first], unpaired[others]), np.append(total, extra)
-    standard = _standardization(target[rows], heavy, span, np.finfo(target.dtype).eps)
-    points = standard.apply(target[pairs[first]])
-    of_source = _standardization(source[pairs[first]], total, None, np.finfo(source.dtype).eps)
-    order = _own_order([of_source.apply(source[pairs[first]]), points])
-    unpaired_points = standard.apply(target[unpaired[others]])
-    own = _own_order([unpaired_points])
+    chosen, unpaired = pairs[first], unpaired[others]
+    rows, heavy = np.append(chosen, unpaired), np.append(total, extra)
+    standard = _standardization(target[rows], heavy, span)
+    points, unpaired = standard.apply(target[chosen]), standard.apply(target[unpaired])
+    of_source = soft.block(source)[chosen]
+    order = _own_order([_standardization(of_source, total).apply(of_source), points])
+    own = _own_order([unpaired])
     return TransferTask(
         points[order],
-        posterior[first[order]],
+        soft.posterior[mine][first[order]],
         total[order],
-        unpaired_points[own],
+        unpaired[own],
         extra[own],
         standard,
+        pairs,
         np.argsort(order)[inverse],
     )
 
 
-def _standardization(X, weights, span, eps) -> Standardization:
+def _standardization(X, weights, span=None) -> Standardization:
     """Mean and deviation of weighted rows; constant columns are left out."""
     share = weights / weights.sum()
     mean = share @ X.astype(np.float64, copy=False)
     deviation = np.sqrt(share @ np.subtract(X, mean, dtype=np.float64) ** 2)
-    scale = signal_scale(deviation, mean, eps)
+    scale = signal_scale(deviation, mean, np.finfo(X.dtype).eps)
     basis = None if span is None else orthonormal_rows(span * scale)
     return Standardization(mean, reciprocal(scale), scale, basis)
 
