@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
@@ -110,6 +110,7 @@ def test_each_question_is_asked_in_one_room():
         assert [file.name for file in asking] == [owner], question
 
 
+@functools.cache
 def fitted():
     """Fitted estimators of every kind."""
     data = make_paired_gaussians(240, n_features=(5, 6), noise=0.5, random_state=0)
@@ -118,17 +119,18 @@ def fitted():
     X[60:90, :5] = np.nan
     y[60:] = -1
     aligner = NullSpaceAligner(modalities=[5, 6])
-    yield NullSpaceAligner(modalities=[5, 6]).fit(X)
-    yield NullSpaceAligner(modalities={"a": slice(0, 5), "b": slice(5, 11)}).fit(X)
-    yield NullSpaceAligner(modalities=[5, 6]).partial_fit(X[:150]).partial_fit(X[150:])
-    yield CrossModalTransferClassifier(aligner=aligner).fit(X, y)
-    yield CrossModalTransferClassifier(
-        aligner=aligner, target_space="aligned", predict_from="available"
-    ).fit(X, y)
-    mixture = GaussianMixture(4, random_state=0)
-    yield CrossModalTransferClassifier(aligner=aligner, mixture=mixture).fit(X, y)
+    named = NullSpaceAligner(modalities={"a": slice(0, 5), "b": slice(5, 11)})
     source = FrozenEstimator(LogisticRegression().fit(X[:60, :5], y[:60]))
-    yield CrossModalTransferClassifier(source, aligner=aligner).fit(X)
+    transfer = functools.partial(CrossModalTransferClassifier, aligner=aligner)
+    return [
+        clone(aligner).fit(X),
+        named.fit(X),
+        clone(aligner).partial_fit(X[:150]).partial_fit(X[150:]),
+        transfer().fit(X, y),
+        transfer(target_space="aligned", predict_from="available").fit(X, y),
+        transfer(mixture=GaussianMixture(4, random_state=0)).fit(X, y),
+        transfer(source).fit(X),
+    ]
 
 
 def parts(value, seen):
@@ -153,7 +155,7 @@ def parts(value, seen):
 @pytest.mark.parametrize("number", range(7))
 def test_what_is_kept_is_public(number):
     """No attribute of a fitted estimator, at any depth, is of a type that only we know."""
-    model = list(fitted())[number]
+    model = fitted()[number]
     for value in parts(model, {}):
         kind = type(value)
         if kind.__module__.partition(".")[0] == "skalign":
@@ -182,7 +184,7 @@ def test_no_lower_room_gets_an_estimator():
     data = make_paired_gaussians(40, n_features=(5, 6), noise=0.5, random_state=0)
     sys.setprofile(watch)
     try:
-        models = list(fitted())
+        models = fitted.__wrapped__()
         for model in models:
             for method in ("transform", "impute", "predict", "predict_proba"):
                 if hasattr(model, method):

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from skalign import stack_modalities
-from skalign._blocks import resolve
-from skalign._blocks import presence, select
+from skalign._blocks import presence, resolve, select
 from skalign._utils._rows import take_rows
 
 relaxed = settings(deadline=None)

@@ -34,6 +34,12 @@ from ._gaussian import mutual_information
 from ._maps import align
 from ._significance import SIGNIFICANCE
 
+# What an alignment and the attributes of the estimator have in common.
+LEARNED = (
+    "singular_values", "correlations", "pvalues", "loadings", "latent_covariance",
+    "n_components", "n_exact_components", "n_pairs", "ranks",
+)  # fmt: skip
+
 
 class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     r"""Find, in closed form, the space in which modalities of the same samples agree.
@@ -411,15 +417,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _options(self):
         """Hyperparameters of `align`."""
-        return {
-            "n_components": self.n_components,
-            "whiten_latents": self.whiten,
-            "center": self.center,
-            "shrinkage": self.shrinkage,
-            "tol": self.tol,
-            "solver": self.solver,
-            "random_state": self.random_state,
-        }
+        own = self.get_params(deep=False)
+        return {name: own[name] for name in own if name not in ("modalities", "verbose")}
 
     def _learn(self, rows, names, validated=()):
         """Learn the maps from a row source, which is not kept.
@@ -465,15 +464,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             own = None if names is None else names[columns]
             encoders.append(ModalityEncoder._from_maps(coef, mean, decoder, own, name))
         self.encoders_ = encoders
-        self.singular_values_ = alignment.singular_values
-        self.correlations_ = alignment.correlations
-        self.pvalues_ = alignment.pvalues
-        self.loadings_ = alignment.loadings
-        self.latent_covariance_ = alignment.latent_cov
-        self.n_components_ = len(alignment.pvalues)
-        self.n_exact_components_ = alignment.n_exact
-        self.n_pairs_ = alignment.n_pairs
-        self.ranks_ = alignment.ranks
+        for name in LEARNED:
+            setattr(self, f"{name}_", getattr(alignment, name))
 
     # -- shared by the other methods -------------------------------------------------------------
 

@@ -172,7 +172,7 @@ class Encoders:
     def of(cls, alignment: Alignment, blocks: Blocks) -> "Encoders":
         """Maps of an alignment."""
         a = alignment
-        return cls(a.coefs, a.means, a.decoders, blocks, a.latent_cov)
+        return cls(a.coefs, a.means, a.decoders, blocks, a.latent_covariance)
 
     @property
     def n_components(self) -> int:

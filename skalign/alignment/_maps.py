@@ -40,7 +40,7 @@ from ._canonical import (
 from ._em import incomplete_rows, learn_from_all
 from ._gaussian import build_model
 from ._significance import SIGNIFICANCE, dimension_pvalues
-from ._whitening import WhitenedPairs, whiten
+from ._whitening import WhitenedPairs, whiten_rows
 
 # Singular values of the stacked blocks below this, times the largest, span their null space.
 EXACT = 1e-12
@@ -56,20 +56,25 @@ class Alignment:
     means: list[np.ndarray]  # (d_m,)
     decoders: list[np.ndarray]  # (d_m, k): least-squares way back under the model
     loadings: np.ndarray  # (n_features, k): correlation of each feature with its latent
-    latent_cov: np.ndarray  # (M k, M k): covariance of the latents of all modalities
+    latent_covariance: np.ndarray  # (M k, M k): covariance of the latents of all modalities
     singular_values: np.ndarray
     correlations: np.ndarray
     pvalues: np.ndarray
-    n_exact: int
+    n_exact_components: int
     n_pairs: int
     ranks: np.ndarray  # (M,)
+
+    @property
+    def n_components(self) -> int:
+        """Dimension of the aligned space."""
+        return len(self.pvalues)
 
 
 def align(
     rows,
     *,
     n_components="auto",
-    whiten_latents=True,
+    whiten=True,
     center=True,
     shrinkage="auto",
     tol=None,
@@ -81,13 +86,11 @@ def align(
     Parameters
     ----------
     rows : ArrayRows, DaskRows or Accumulated
-    n_components, center, shrinkage, tol, solver, random_state
+    n_components, whiten, center, shrinkage, tol, solver, random_state
         As of :class:`skalign.NullSpaceAligner`.
-    whiten_latents : bool
-        Its ``whiten``.
     """
-    moments, pairs = whiten(
-        rows, solver=solver, orthonormal=not whiten_latents, center=center, tol=tol
+    moments, pairs = whiten_rows(
+        rows, solver=solver, orthonormal=not whiten, center=center, tol=tol
     )
     _check_ranks(pairs, rows.blocks.names, n_components)
     model = build_model(pairs, _confirmed_exact(pairs, rows), shrinkage)
@@ -103,7 +106,7 @@ def align(
     if incomplete and model.n_exact == 0:
         pairs, model = learn_from_all(pairs, incomplete, shrinkage, tol=tol, eps=rows.eps)
         k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
-    return _solve(pairs, model, k, whiten_latents, pvalues[:k], ranks)
+    return _solve(pairs, model, k, whiten, pvalues[:k], ranks)
 
 
 def _check_ranks(pairs: WhitenedPairs, names, n_components) -> None:
@@ -131,9 +134,9 @@ def _confirmed_exact(pairs: WhitenedPairs, rows) -> list[np.ndarray]:
     return [np.zeros((block.rank, 0)) for block in pairs.blocks]
 
 
-def _solve(pairs, model, k, whiten_latents, pvalues, ranks) -> Alignment:
+def _solve(pairs, model, k, whiten, pvalues, ranks) -> Alignment:
     """Maps under the gauge, and what they say of the pairs."""
-    if whiten_latents:
+    if whiten:
         loads = _load_white(pairs, model, k)
         coefs = [pairs.blocks[m].coef(model.to_q(m, y)) for m, y in enumerate(loads)]
     else:
@@ -141,8 +144,8 @@ def _solve(pairs, model, k, whiten_latents, pvalues, ranks) -> Alignment:
     latent_cov = _latent_covariance(model, loads)
     decoders = [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)]
     exact = min(model.n_exact, k)
-    singular_values = np.sqrt(_losses(latent_cov, coefs, k, whiten_latents))
-    singular_values[:exact] = _residuals(pairs, coefs, whiten_latents)[:exact]
+    singular_values = np.sqrt(_losses(latent_cov, coefs, k, whiten))
+    singular_values[:exact] = _residuals(pairs, coefs, whiten)[:exact]
     signs = _signs(pairs, coefs)
     both = np.tile(signs, len(coefs))
     return Alignment(
@@ -150,11 +153,11 @@ def _solve(pairs, model, k, whiten_latents, pvalues, ranks) -> Alignment:
         means=[pairs.moments.mean[c] for c in pairs.columns],
         decoders=[d * signs for d in decoders],
         loadings=signs * _loadings(pairs, model, loads),
-        latent_cov=latent_cov * np.outer(both, both),
+        latent_covariance=latent_cov * np.outer(both, both),
         singular_values=singular_values,
         correlations=_correlations(latent_cov, k),
         pvalues=pvalues,
-        n_exact=exact,
+        n_exact_components=exact,
         n_pairs=pairs.moments.n_rows,
         ranks=ranks,
     )

@@ -80,7 +80,7 @@ class WhitenedPairs:
         return min(block.rank for block in self.blocks)
 
 
-def whiten(rows, *, solver="auto", orthonormal=False, center=True, tol=None):
+def whiten_rows(rows, *, solver="auto", orthonormal=False, center=True, tol=None):
     """Moments of rows, accurate enough, and the white pairs they give.
 
     Parameters

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from skalign.metrics._agreement import agreement_test
 from skalign.metrics import agreement_score
+from skalign.metrics._agreement import agreement_test
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)

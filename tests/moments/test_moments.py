@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skalign.moments._moments import BATCH_BYTES, Accumulator, about_zero, batches, merge, restrict
+from skalign._utils._rows import BLOCK
+from skalign.moments._accumulate import Accumulator, batches
+from skalign.moments._moments import merge
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -61,7 +63,7 @@ def test_moments_are_those_of_numpy(rng, n, d, kind):
     np.testing.assert_allclose(m.mean, np.average(X, axis=0, weights=w), rtol=1e-9)
     gap = (scatter(m) - expected) / np.outer(size, size)
     np.testing.assert_allclose(gap, 0, atol=1e-9)
-    np.testing.assert_allclose(m.variance_sum(), np.diagonal(scatter(m)), rtol=1e-12)
+    np.testing.assert_allclose(m.sums_of_squares(), np.diagonal(scatter(m)), rtol=1e-12)
 
 
 @relaxed
@@ -125,7 +127,7 @@ def test_root_and_scatter_are_one_statistic(rng, n, d):
 def test_about_zero_is_the_raw_second_moment(rng, n, d, kind):
     """About the origin the statistics are sums of squares and products."""
     X, w = draw(rng, n, d)
-    m = about_zero(moments(X, w, kind))
+    m = moments(X, w, kind).about_zero()
     expected = (X.T * (np.ones(n) if w is None else w)) @ X
     size = np.sqrt(np.diagonal(expected))
     np.testing.assert_array_equal(m.mean, np.zeros(d))
@@ -170,7 +172,7 @@ def test_constant_column_has_no_variance(rng, value, n, kind, single, merged):
     if merged:
         m = merge(moments(X[: n // 2], None if w is None else w[: n // 2], kind), m)
     assert m.mean[1] == X[0, 1]
-    assert m.variance_sum()[1] == 0
+    assert m.sums_of_squares()[1] == 0
     assert not scatter(m)[1].any()
     assert not scatter(m)[:, 1].any()
 
@@ -196,8 +198,8 @@ def test_root_keeps_what_a_scatter_loses():
     rng = np.random.default_rng(0)
     left = rng.normal(size=(100, 2))
     left = np.linalg.qr(left - left.mean(axis=0))[0]
-    turn = np.linalg.qr(rng.normal(size=(2, 2)))[0]
-    X = left * [1.0, 1e-10] @ turn
+    rotation = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+    X = left * [1.0, 1e-10] @ rotation
     total = merge(moments(X[:40], kind="qr"), moments(X[40:], kind="qr"))
     values = np.linalg.svd(total.root, compute_uv=False)
     np.testing.assert_allclose(values[:2], [1.0, 1e-10], rtol=1e-4)
@@ -238,7 +240,7 @@ def test_some_columns_are_moments_of_these(rng, n, d, kind):
     """Restricting moments is taking columns first."""
     X, w = draw(rng, n, d)
     columns = rng.permutation(d)[: rng.integers(1, d + 1)]
-    part, direct = restrict(moments(X, w, kind), columns), moments(X[:, columns], w, kind)
+    part, direct = moments(X, w, kind).restricted(columns), moments(X[:, columns], w, kind)
     np.testing.assert_allclose(part.mean, direct.mean, rtol=1e-12)
     size = np.sqrt(np.diagonal(scatter(direct)) + direct.weight * direct.mean**2) + 1e-300
     gap = (scatter(part) - scatter(direct)) / np.outer(size, size)
@@ -278,7 +280,7 @@ def test_batches_cover_all_rows_once(n_rows, n_features, kind):
     lengths = np.diff(edges)
     assert np.all(lengths > 0)
     # some megabytes, or where that is less a few times the d x d matrix that is kept anyway
-    budget = max(BATCH_BYTES / 8, 256 * n_features, 4 * n_features**2)
+    budget = max(8 * BLOCK, 256 * n_features, 4 * n_features**2)
     assert np.all(lengths * n_features <= budget)
     if kind == "qr":  # a batch that is not the last is taller than wide
         assert np.all(lengths[:-1] > n_features)

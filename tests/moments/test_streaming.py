@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skalign._pairs import Distinct
 
 from skalign import NullSpaceAligner
-from skalign.moments import _moments as module
-from skalign._pairs import Distinct
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics import principal_angles
+from skalign.moments import _moments as module
 
 few = settings(max_examples=15, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)

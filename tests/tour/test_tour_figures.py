@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.linalg import orth
 
 from skalign import NullSpaceAligner
-from skalign.alignment._significance import roy_pvalue, shared_pvalues
 from skalign._tour import _experiments as tour
+from skalign.alignment._significance import roy_pvalue, shared_pvalues
 
 
 @pytest.fixture(scope="module")

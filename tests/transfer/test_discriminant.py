@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
-
 from skalign._tied import RIDGE, TiedPoints, principal_axes
 
 few = settings(max_examples=25, deadline=None)

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
+from skalign._pooling import pool_weights, sharpness
+from skalign._student import Anchors, learn
 from sklearn.mixture import GaussianMixture
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner, _student, _tied
-from skalign.metrics._agreement import agreement_test
-from skalign._pooling import pool_weights, sharpness
-from skalign._student import Anchors, learn
 from skalign.datasets import make_paired_gaussians
+from skalign.metrics._agreement import agreement_test
 
 few = settings(max_examples=20, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)

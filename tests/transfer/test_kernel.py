@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
-
-from skalign import _lift, _tied
 from skalign._lift import gaussian_kernel, lifted_law
 from skalign._student import learn
 from skalign._tied import TiedPoints, principal_axes
+
+from skalign import _lift, _tied
 
 few = settings(max_examples=20, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
-
 from skalign._classifier import EncodedLaw, law_of_features
-from skalign.alignment._encoder import ModalityEncoder
 from skalign._student_law import StudentLaw
+
+from skalign.alignment._encoder import ModalityEncoder
 
 few = settings(max_examples=30, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)

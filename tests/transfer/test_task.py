@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from skalign._repeats import merge_repeats
 
 few = settings(max_examples=30, deadline=None)

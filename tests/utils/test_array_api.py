@@ -22,9 +22,9 @@ from sklearn.utils import estimator_checks
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign._utils._array_api import DeviceRows, as_numpy, as_rows, namespace
-from skalign.moments._accumulate import Accumulator
 from skalign.datasets import make_paired_gaussians
 from skalign.model_selection import agreement_scorer
+from skalign.moments._accumulate import Accumulator
 
 
 def _importable(name):
