@@ -3,37 +3,31 @@
 from sklearn import get_config
 
 
-def output_container(state: dict) -> str:
-    """What ``set_output``, or else the configuration, asks for.
+def in_container(values, state: dict, X, columns):
+    """An array of features as ``set_output``, or else the configuration, asks for.
 
     scikit-learn wraps ``transform`` only, and keeps the choice among the attributes.
 
     Parameters
     ----------
+    values : array of shape (n_samples, len(columns))
     state : dict
-        ``vars`` of a transformer.
-    """
-    chosen = state.get("_sklearn_output_config", {}).get("transform")
-    return chosen or get_config().get("transform_output", "default")
-
-
-def in_container(values, container: str, X, names):
-    """An array of features as "default", "pandas" or "polars" asks for.
-
-    Parameters
-    ----------
-    values : array of shape (n_samples, n_features)
-    container : str
+        ``vars`` of the transformer.
     X : array or dataframe
         What the rows came from; its index is kept.
-    names : ndarray of str
+    columns : ndarray of int
+        Of ``X``.
     """
-    if container == "default":
+    chosen = state.get("_sklearn_output_config", {}).get("transform")
+    chosen = chosen or get_config().get("transform_output", "default")
+    if chosen == "default":
         return values
-    if container == "pandas":
+    known = state.get("feature_names_in_")
+    names = [f"x{j}" if known is None else known[j] for j in columns]
+    if chosen == "pandas":
         import pandas as pd
 
         return pd.DataFrame(values, index=getattr(X, "index", None), columns=names)
     import polars as pl
 
-    return pl.DataFrame(values, schema=list(names), orient="row")
+    return pl.DataFrame(values, schema=names, orient="row")

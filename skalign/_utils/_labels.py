@@ -7,6 +7,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
+from ._array_api import vector_as_numpy
+
 UNLABELLED = -1
 
 
@@ -31,6 +33,7 @@ def known_labels(y, estimator_name: str):
             f"{estimator_name} requires y to be passed, but the target y is None. Pass labels, "
             "with -1 for samples that have none."
         )
+    y = vector_as_numpy(y)
     words = np.asarray(y).dtype.kind == "U"
     y = column_or_1d(_plain(y), warn=True)
     blank = np.zeros(len(y), dtype=bool)

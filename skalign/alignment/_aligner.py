@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._blocks import Blocks, resolve_table
-from .._utils._containers import in_container, output_container
+from .._utils._containers import in_container
 from .._utils._validation import (
     FLOATS,
     check_number,
@@ -360,7 +360,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         filled = self._mapped(imputed_rows, X, len(self.loadings_))
-        return in_container(filled, output_container(vars(self)), X, self._names_of_features())
+        return in_container(filled, vars(self), X, np.sort(np.concatenate(self.modality_columns_)))
 
     def score(self, X, y=None, sample_weight=None):
         """Mean pointwise mutual information between the modalities of the pairs, in nats.
@@ -490,12 +490,6 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         options = table_options(template, collection=template is not X)
         table = validate_data(self, template, reset=False, **options)
         return _dask.map_rows(partial(function, encoders=self._encoders), X, table, n_columns)
-
-    def _names_of_features(self):
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = np.array([f"x{j}" for j in range(self.n_features_in_)], dtype=object)
-        return names[np.sort(np.concatenate(self.modality_columns_))]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "encoders_")

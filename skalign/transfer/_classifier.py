@@ -1,6 +1,8 @@
 """The estimator that moves a classifier from one modality to another."""
 
 import warnings
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,12 +10,10 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .._blocks import presence, read_array, resolve_table, select
-from .._utils._array_api import vector_as_numpy
 from .._utils._labels import UNLABELLED, known_labels
 from .._utils._validation import (
     check_option,
@@ -39,6 +39,7 @@ from ._modality_classifier import (
 )
 from ._source import (
     frozen,
+    labelled_accuracy,
     set_seed,
     soft_labels,
     weight_parameter,
@@ -216,8 +217,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         """
         self._check_parameters()
         with restored_on_error(vars(self)):
-            soft, weighted = self._fit_source_and_aligner(X, y, sample_weight, params)
-            self._learn_targets(soft, weighted)
+            soft = self._fit_source_and_aligner(X, y, sample_weight, params)
+            self._learn_targets(soft)
         return self
 
     def predict_proba(self, X):
@@ -285,22 +286,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         -------
         float
         """
-        labels, known = known_labels(y, type(self).__name__)
-        predicted = self.predict(X)
-        if known.all():
-            return float(accuracy_score(y, predicted, sample_weight=sample_weight))
-        advice = "let skalign.model_selection.TransferSplit split rows for cross-validation."
-        if not known.any():
-            raise ValueError(f"no row of y has a label: there is nothing to score; {advice}")
-        warnings.warn(
-            f"{int((~known).sum())} of {len(known)} rows to score have no label and are left "
-            f"out: {advice}",
-            UserWarning,
-            stacklevel=2,
-        )
-        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
-        given = vector_as_numpy(predicted)[known]
-        return float(accuracy_score(labels[known], given, sample_weight=weights))
+        return labelled_accuracy(self.predict(X), y, sample_weight, type(self).__name__)
 
     def get_metadata_routing(self):
         """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.
@@ -379,7 +365,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             estimator, blocks.select(table), y, known, rows, *roles, to_estimator
         )
         self.estimator_, self.aligner_ = estimator, aligner
-        return soft, weighted
+        return soft if weighted else replace(soft, rows=rows.unweighted())
 
     def _unfitted_aligner(self):
         """The aligner to fit, or the one that is frozen, and whether it is that."""
@@ -397,7 +383,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             aligner.set_params(random_state=self.random_state)
         return aligner, is_frozen
 
-    def _learn_targets(self, soft, weighted=True, **options):
+    def _learn_targets(self, soft, **options):
         """Step 3: the classes of each modality that predictions may come from.
 
         ``options`` are those of :func:`skalign.transfer._distillation.distil`.
@@ -410,7 +396,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             vars(self).pop(name, None)  # of an earlier fit
         self._say("target: learning its classes")
         if self.mixture is None:
-            models = {m: self._distilled(soft, m, weighted, options) for m in wanted}
+            models = {m: self._distilled(soft, m, options) for m in wanted}
             self.agreement_ = models[self.target_].agreement
         else:
             mixture = clone(self.mixture)
@@ -433,38 +419,32 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             self.mixture_ = mixture
             self.component_class_proba_ = best.predictor.component_class_proba
         self.class_prior_ = best.class_prior
-        blocks, names = soft.rows.blocks, getattr(self, "feature_names_in_", None)
-        self.classifiers_ = {}
-        for m, model in models.items():
-            own = None if names is None else names[blocks.of_table(m)]
-            name, width = blocks.names[m], len(blocks.indices(m))
-            self.classifiers_[m] = ModalityClassifier._from_model(
-                model, self.classes_, name, width, own
-            )
+        names, blocks = getattr(self, "feature_names_in_", None), soft.rows.blocks
+        self.classifiers_ = {
+            m: ModalityClassifier._from_model(model, self.classes_, blocks, m, names)
+            for m, model in models.items()
+        }
         self.target_classifier_ = self.classifiers_[self.target_]
 
-    def _distilled(self, soft, m, weighted, options):
+    def _distilled(self, soft, m, options):
         """Classes of a modality by discriminants of soft labels."""
         span = None if self.target_space == "whole" else self.aligner_.encoders_[m].coef_
         task = transfer_task(soft, m, self.source_, span)
         folds = anchor_folds(task)
         if folds:
-            rows = soft.rows if weighted else soft.rows.unweighted()
             held = [task.pairs[np.isin(task.inverse, fold)] for fold in folds]
-            carried = [self._carried(soft.means, m, rows, left_out) for left_out in ([], *held)]
+            carried = [self._carried(soft, m, left_out) for left_out in ([], *held)]
             task = with_anchors(task, folds, carried)
         return distil(task, **options)
 
-    def _carried(self, means, m, rows, held):
+    def _carried(self, soft, m, held):
         """Class means of the source carried over to a modality, had some pairs not been seen."""
-        carried = np.full((len(means), len(self.aligner_.encoders_[m].mean_)), np.nan)
-        found = np.isfinite(means).any(axis=1)
+        carried = np.full((len(soft.means), soft.block(m).shape[1]), np.nan)
+        found = np.isfinite(soft.means).any(axis=1)
         again = len(held) > 0 and not isinstance(self.aligner, FrozenEstimator)
-        try:
-            filled = self.aligner_._expected(means[found], rows if again else None, held)
-        except ValueError:  # too little is left
-            return carried
-        carried[found] = rows.blocks.take(filled, m)
+        with suppress(ValueError):  # too little is left
+            filled = self.aligner_._expected(soft.means[found], soft.rows if again else None, held)
+            carried[found] = soft.rows.blocks.take(filled, m)
         return carried
 
     def _mixed(self, mixture, soft, wanted):
@@ -472,7 +452,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         mine, encoders = soft.present[soft.pairs, self.target_], self.aligner_._encoders
         pairs = soft.pairs[mine]
         X = soft.rows.X[pairs].astype(np.float64, copy=False)
-        latents = dict(enumerate(encoders.encode(X)))
+        latents = encoders.encode(X)
         latents = {m: latents[m] for m in wanted}
         maps = {m: (encoders.coefs[m], encoders.means[m], encoders.decoders[m]) for m in wanted}
         posterior, weights = soft.posterior[mine], soft.weights[pairs]
@@ -491,19 +471,16 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         try:
             return validate_data(self, template, reset=False, **options)
         except ValueError as error:
-            widths = {m: c.n_features_in_ for m, c in self.classifiers_.items()}
             width = getattr(template, "shape", (0, 0))[-1]
-            if width == self.n_features_in_ or width not in widths.values():
-                raise
-            raise ValueError(
-                f"{error}\nIf X has the columns of one modality alone, ask "
-                "target_classifier_, or put NaN in place of the other modalities, as "
-                "skalign.stack_modalities does."
-            ) from None
+            if width in {c.n_features_in_ for c in self.classifiers_.values()}:
+                error.add_note(
+                    "X seems to have the columns of one modality alone: ask target_classifier_, "
+                    "or put NaN beside them, as skalign.stack_modalities does."
+                )
+            raise
 
     def _predictor(self):
-        mixed = hasattr(self, "component_class_proba_") or self.mixture is not None
-        n_classes = len(self.classes_)
+        even = np.full(len(self.classes_), 1 / len(self.classes_))
         return Predictor(
             self.aligner_._blocks,
             self.source_,
@@ -512,7 +489,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             self.classifiers_,
             self.classes_,
             self.class_prior_,
-            self.class_prior_ if mixed else np.full(n_classes, 1 / n_classes),
+            even if hasattr(self, "agreement_") else self.class_prior_,
             self.predict_from == "available",
         )
 

@@ -156,15 +156,17 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         return from_numpy(self.classes_[np.argmax(self._predict_proba(X), axis=1)], X)
 
     @classmethod
-    def _from_model(cls, model: TargetModel, classes, name, n_features, feature_names):
+    def _from_model(cls, model: TargetModel, classes, blocks: Blocks, m: int, feature_names=None):
         classifier, predictor = cls(), model.predictor
+        if feature_names is not None:
+            feature_names = feature_names[blocks.of_table(m)]
         classifier.classes_, classifier.class_prior_ = classes, model.class_prior
         classifier.inverse_temperature_ = model.inverse_temperature
-        classifier.n_features_in_ = n_features
+        classifier.n_features_in_ = len(blocks.indices(m))
         if feature_names is not None:
             classifier.feature_names_in_ = feature_names
         if model.encoder is not None:
-            encoder = ModalityEncoder._from_maps(*model.encoder, feature_names, name)
+            encoder = ModalityEncoder._from_maps(*model.encoder, feature_names, blocks.names[m])
             classifier.encoder_ = encoder
         if isinstance(predictor, MixtureModel):
             components = predictor.components

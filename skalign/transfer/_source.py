@@ -1,16 +1,18 @@
 """The classifier of the source modality: fitted, or frozen, and what it says of pairs."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
-from .._utils._labels import known_classes
+from .._utils._labels import known_classes, known_labels
 from ..moments._rows import ArrayRows
 
 # What single precision leaves of a sum of one.
@@ -179,3 +181,22 @@ def over_all_classes(known, labels, proba):
     full = np.zeros((len(proba), len(classes)))
     full[:, np.searchsorted(classes, known)] = proba
     return classes, full
+
+
+def labelled_accuracy(predicted, y, sample_weight, name: str) -> float:
+    """Accuracy on the rows that have a label; a warning counts the others."""
+    predicted, y = vector_as_numpy(predicted), vector_as_numpy(y)
+    labels, known = known_labels(y, name)
+    if known.all():
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+    advice = "skalign.model_selection.TransferSplit tests rows that have one."
+    if not known.any():
+        raise ValueError(f"no row of y has a label, so that there is nothing to score: {advice}")
+    warnings.warn(
+        f"{int((~known).sum())} of {len(known)} rows to score have no label and are left out: "
+        f"{advice}",
+        UserWarning,
+        stacklevel=3,
+    )
+    weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+    return float(accuracy_score(labels[known], predicted[known], sample_weight=weights))

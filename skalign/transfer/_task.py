@@ -104,6 +104,10 @@ def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferT
     chosen, unpaired = pairs[first], unpaired[others]
     rows, heavy = np.append(chosen, unpaired), np.append(total, extra)
     standard = _standardization(target[rows], heavy, span)
+    if not standard.unit.any():
+        raise ValueError(
+            f"modality {soft.rows.blocks.names[m]!r} is constant: nothing tells classes by it."
+        )
     points, unpaired = standard.apply(target[chosen]), standard.apply(target[unpaired])
     of_source = soft.block(source)[chosen]
     order = _own_order([_standardization(of_source, total).apply(of_source), points])

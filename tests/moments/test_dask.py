@@ -14,12 +14,17 @@ from hypothesis import strategies as st
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from skalign import CrossModalTransferClassifier, NullSpaceAligner, _dask, _sample
+from skalign import CrossModalTransferClassifier, NullSpaceAligner
+from skalign._blocks import resolve
 from skalign.datasets import make_paired_gaussians
+from skalign.moments._dask import DaskRows, as_rows, template_of
+from skalign.moments._rows import ArrayRows
+from skalign.transfer import _dask as sampling
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
+cloudpickle = pytest.importorskip("cloudpickle")
 distributed = pytest.importorskip("distributed")
 
 few = settings(max_examples=15, deadline=None)
@@ -104,11 +109,11 @@ def test_chunks_are_one_fit(rng, at, across, solver, weighted, noise):
     whole = NullSpaceAligner(**options).fit(X, sample_weight=w)
     D = da.from_array(X, chunks=(cut(len(X), at), across))
     v = da.from_array(w, chunks=50) if weighted == "dask" else w
-    spread = NullSpaceAligner(**options).fit(D, sample_weight=v)
-    assert_same(spread, whole, X)
+    chunked = NullSpaceAligner(**options).fit(D, sample_weight=v)
+    assert_same(chunked, whole, X)
     score = whole.score(X, sample_weight=w)
     if noise:  # else it is as large as rounding is small
-        assert spread.score(D, sample_weight=v) == pytest.approx(score, abs=1e-9)
+        assert chunked.score(D, sample_weight=v) == pytest.approx(score, abs=1e-9)
     Z = whole.transform(X)
     assert_deferred(whole.transform(D), Z)
     assert_deferred(whole.impute(D), whole.impute(X))
@@ -128,39 +133,144 @@ def test_more_rows():
         aligner.partial_fit(D[80:, :5])
     assert pickle.dumps(aligner) == before
     assert_same(aligner.partial_fit(D[80:]), whole, X)
-    rest = NullSpaceAligner(2, modalities=WIDTHS).fit(D[40:])
-    assert_same(NullSpaceAligner(2, modalities=WIDTHS).fit(D[:40]).merge(rest), whole, X)
+    first, rest = (NullSpaceAligner(2, modalities=WIDTHS).partial_fit(d) for d in (D[:40], D[40:]))
+    assert_same(first.merge(rest), whole, X)
+    with pytest.raises(ValueError, match=r"keeps no sums .* partial_fit, not by fit"):
+        NullSpaceAligner(2, modalities=WIDTHS).fit(D[:40]).merge(rest)
+
+
+# -- accuracy ----------------------------------------------------------------------------------
+
+
+def passes_of(source, fit):
+    """What a fit reads the rows of a kind of source for, in order; and what it learns."""
+    passes, moments, mapped = [], source.moments, source.mapped
+
+    def spied_moments(rows, kind):
+        passes.append(kind)
+        return moments(rows, kind)
+
+    def spied_mapped(rows, *args, **kwargs):
+        passes.append("refinement")
+        return mapped(rows, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "moments", spied_moments)
+        patch.setattr(source, "mapped", spied_mapped)
+        return passes, fit()
+
+
+def conditioned(rng, n, condition):
+    """Pairs with two strong correlations, each block of a condition number in a random basis."""
+    z, blocks = rng.normal(size=(n, 2)), []
+    for d in WIDTHS:
+        Y = rng.normal(size=(n, d))
+        Y[:, :2] = z + 0.3 * Y[:, :2]
+        rotations = [np.linalg.qr(rng.normal(size=(d, d)))[0] for _ in range(2)]
+        blocks.append(Y @ rotations[0] * np.geomspace(1, 1 / condition, d) @ rotations[1])
+    return np.hstack(blocks)
+
+
+def with_dependent_columns(rng, X):
+    """Columns of which one of each modality is a sum of others, up to rounding."""
+    X = X.copy()
+    X[:, 4] = X[:, :4] @ rng.normal(size=4)
+    X[:, 10] = X[:, 5:10] @ rng.normal(size=5)
+    return X
 
 
 @synchronous
-@pytest.mark.parametrize("n", [9, 200])
-@pytest.mark.parametrize("chunk", [3, 1000])
-def test_accuracy_of_the_automatic_solver(n, chunk, monkeypatch):
-    """Data are read once; coarse or few ones once more, and as accurately as at once."""
-    kinds, see = [], _dask._see
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
+    ("kind", "n", "options", "expected"),
+    [
+        ("plain", 200, {}, ["covariance"]),
+        ("plain", 9, {}, ["qr"]),
+        ("plain", 200, {"whiten": False}, ["qr"]),
+        ("plain", 200, {"solver": "qr"}, ["qr"]),
+        (1e6, 200, {"solver": "covariance"}, ["covariance"]),
+        (1e4, 200, {}, ["covariance", "refinement"]),
+        (1e6, 200, {}, ["covariance", "refinement"]),
+        (1e10, 200, {}, ["covariance", "refinement", "qr"]),
+        ("dependent", 200, {}, ["covariance", "refinement", "qr"]),
+        ("few pairs", 200, {}, ["covariance", "qr"]),
+        ("exact", 200, {}, ["covariance", "qr"]),
+    ],
+)
+def test_accuracy_of_the_automatic_solver(kind, n, options, expected, chunk):
+    """Data are read once; coarse or few ones once more, and as accurately as at once.
 
-    def spy(X, sample_weight, blocks, kind):
-        kinds.append(kind)
-        return see(X, sample_weight, blocks, kind)
-
-    monkeypatch.setattr(_dask, "_see", spy)
+    Chunks go from a covariance to its refinement to a triangular root where memory does.
+    """
     rng = np.random.default_rng(0)
-    X = make_paired_gaussians(n, n_features=WIDTHS, noise=0.3, random_state=0).X
+    noise = 0.0 if kind == "exact" else 0.3
+    X = make_paired_gaussians(n, n_features=WIDTHS, noise=noise, random_state=0).X
+    if kind == "dependent":
+        X = with_dependent_columns(rng, X)
+    elif kind == "few pairs":
+        X[9:, :5] = np.nan
+    elif isinstance(kind, float):
+        X = conditioned(rng, n, kind)
     D = da.from_array(X, chunks=(chunk, 11))
-    options = {"n_components": 1, "modalities": WIDTHS, "shrinkage": None}
-    assert_same(NullSpaceAligner(**options).fit(D), NullSpaceAligner(**options).fit(X), X, 1e-7)
-    assert kinds == (["covariance"] if n > 11 else ["qr"])
-    if n > 11:
-        coarse = X @ np.diag(np.geomspace(1, 1e-5, 11))[rng.permutation(11)]
-        coarse[:, :5] @= np.linalg.qr(rng.normal(size=(5, 5)))[0]
-        coarse[:, 5:] @= np.linalg.qr(rng.normal(size=(6, 6)))[0]
-        D = da.from_array(coarse, chunks=(chunk, 11))
-        whole = NullSpaceAligner(**options).fit(coarse)
-        assert_same(NullSpaceAligner(**options).fit(D), whole, coarse, 1e-7)
-        assert kinds[1:] == ["covariance", "qr"]
-    else:
-        with pytest.raises(ValueError, match="no more rows than columns"):
-            NullSpaceAligner(**options).fit(D).partial_fit(X)
+    options = {"n_components": 1, "modalities": WIDTHS, "shrinkage": None, **options}
+    in_memory, whole = passes_of(ArrayRows, lambda: NullSpaceAligner(**options).fit(X))
+    in_chunks, chunked = passes_of(DaskRows, lambda: NullSpaceAligner(**options).fit(D))
+    assert in_chunks == in_memory == expected
+    assert_same(chunked, whole, X, 1e-7)
+    if kind == "dependent":
+        assert chunked.ranks_.tolist() == [4, 5]
+    for aligner in (whole, chunked):
+        assert not hasattr(aligner, "_sums")
+
+
+@synchronous
+def test_rows_of_unknown_number_are_counted():
+    """Where only the first pass tells how few there are, they are read once more."""
+    X = make_paired_gaussians(9, n_features=WIDTHS, noise=0.3, random_state=0).X
+    ddf = dd.from_pandas(pd.DataFrame(X, columns=NAMES), npartitions=3)
+    aligner = NullSpaceAligner(1, modalities=WIDTHS)
+    whole = NullSpaceAligner(1, modalities=WIDTHS).fit(X)
+    for rows in (ddf, ddf.to_dask_array()):
+        passes, chunked = passes_of(DaskRows, lambda rows=rows: aligner.fit(rows))
+        assert passes == ["covariance", "qr"]
+        assert_same(chunked, whole, rows.compute(), 1e-7)
+
+
+@synchronous
+@few
+@given(
+    generators,
+    st.floats(0, 9),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.integers(1, 119), max_size=10),
+    st.integers(0, 119),
+    st.sampled_from(["auto", "qr"]),
+)
+def test_chunks_of_ill_conditioned_rows(rng, digits, dependent, lacks, weighted, at, one, solver):
+    """At any condition number and rank, with chunks of a single row and of two among others."""
+    X = conditioned(rng, 120, 10.0**digits)
+    X = with_dependent_columns(rng, X) if dependent else X
+    full = X.copy()
+    if lacks:
+        missing = rng.integers(5, size=120)
+        X[missing == 1, :5] = np.nan
+        X[missing == 2, 5:] = np.nan
+    w = rng.uniform(0.1, 3.0, size=120) * (rng.random(120) > 0.1) if weighted else None
+    options = {"n_components": 2, "modalities": WIDTHS, "solver": solver, "shrinkage": None}
+    D = da.from_array(X, chunks=(cut(120, [*at, one, min(one + 1, 119), min(one + 3, 119)]), 11))
+    in_memory, whole = passes_of(
+        ArrayRows, lambda: NullSpaceAligner(**options).fit(X, sample_weight=w)
+    )
+    in_chunks, chunked = passes_of(
+        DaskRows, lambda: NullSpaceAligner(**options).fit(D, sample_weight=w)
+    )
+    assert in_chunks == in_memory
+    assert_same(chunked, whole, full, 1e-9 + 1e-14 * 10.0**digits)
+
+
+# -- types, containers, transfer ----------------------------------------------------------------
 
 
 @synchronous
@@ -169,10 +279,10 @@ def test_types(dtype):
     """Precision is that of the array."""
     X = (100 * make_paired_gaussians(90, n_features=WIDTHS, random_state=0).X).astype(dtype)
     D = da.from_array(X, chunks=(20, 11))
-    whole, spread = (NullSpaceAligner(2, modalities=WIDTHS).fit(rows) for rows in (X, D))
-    np.testing.assert_array_equal(spread.ranks_, whole.ranks_)
+    whole, chunked = (NullSpaceAligner(2, modalities=WIDTHS).fit(rows) for rows in (X, D))
+    np.testing.assert_array_equal(chunked.ranks_, whole.ranks_)
     for method in ("transform", "impute"):
-        assert getattr(spread, method)(D).dtype == getattr(whole, method)(X).dtype
+        assert getattr(chunked, method)(D).dtype == getattr(whole, method)(X).dtype
         assert_deferred(getattr(whole, method)(D), getattr(whole, method)(X))
 
 
@@ -188,16 +298,16 @@ def test_dataframes(weights):
     v = {"numpy": w, "dask": series.to_dask_array(), "series": series, "number": 2.0}[weights]
     w = np.full(200, 2.0) if weights == "number" else w
     whole = NullSpaceAligner(2, modalities=BY_NAME).fit(frame, sample_weight=w)
-    spread = NullSpaceAligner(2, modalities=BY_NAME).fit(ddf, sample_weight=v)
-    assert_same(spread, whole, frame)
-    assert spread.modality_names_ == ("a", "b")
-    assert spread.feature_names_in_.tolist() == NAMES
-    assert spread.score(ddf, sample_weight=v) == pytest.approx(whole.score(frame, sample_weight=w))
+    chunked = NullSpaceAligner(2, modalities=BY_NAME).fit(ddf, sample_weight=v)
+    assert_same(chunked, whole, frame)
+    assert chunked.modality_names_ == ("a", "b")
+    assert chunked.feature_names_in_.tolist() == NAMES
+    assert chunked.score(ddf, sample_weight=v) == pytest.approx(whole.score(frame, sample_weight=w))
     lazy = whole.transform(ddf)
     assert np.isnan(lazy.chunks[0]).all() and lazy.chunks[1] == (2,)
     assert_deferred(lazy, whole.transform(frame))
     with pytest.raises(ValueError, match="feature names"):
-        spread.transform(ddf[NAMES[::-1]])
+        chunked.transform(ddf[NAMES[::-1]])
     unknown = ddf.to_dask_array()
     nameless = NullSpaceAligner(2, modalities=WIDTHS)
     assert_deferred(nameless.fit_transform(unknown, sample_weight=v), whole.transform(frame))
@@ -224,14 +334,14 @@ def test_transfer(form):
     model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=modalities))
     whole = model.fit(X, y, sample_weight=w)
     proba, classes, held = whole.predict_proba, whole.classes_, ~np.isnan(np.asarray(X)[:, 5])
-    spread = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=modalities))
-    spread.fit(D, given, sample_weight=w)
-    np.testing.assert_array_equal(spread.classes_, classes)
+    chunked = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=modalities))
+    chunked.fit(D, given, sample_weight=w)
+    np.testing.assert_array_equal(chunked.classes_, classes)
     T, L = X[held], D[held] if form != "dataframes" else dd.from_pandas(X[held], npartitions=3)
-    np.testing.assert_allclose(spread.predict_proba(T), proba(T), atol=1e-8)
-    assert spread.agreement_ == pytest.approx(whole.agreement_)
-    assert_deferred(spread.predict_proba(L), spread.predict_proba(T))
-    predicted = spread.predict(L)
+    np.testing.assert_allclose(chunked.predict_proba(T), proba(T), atol=1e-8)
+    assert chunked.agreement_ == pytest.approx(whole.agreement_)
+    assert_deferred(chunked.predict_proba(L), chunked.predict_proba(T))
+    predicted = chunked.predict(L)
     assert predicted.shape == (len(T),) or np.isnan(predicted.shape[0])
     np.testing.assert_array_equal(predicted.compute(), whole.predict(T))
 
@@ -239,20 +349,21 @@ def test_transfer(form):
 @synchronous
 def test_a_transfer_looks_at_so_many_rows(monkeypatch):
     """Evenly drawn, the same whatever the chunks, and each for what it was drawn for."""
-    monkeypatch.setattr(_sample, "MOST_ROWS", 150)
+    monkeypatch.setattr(sampling, "MOST_ROWS", 150)
     data = make_paired_gaussians(6000, n_features=WIDTHS, noise=0.5, random_state=0)
     X, y = data.X.copy(), np.where(np.arange(6000) % 10 == 0, data.y, -1)
     X[4000:5000, :5] = np.nan
     X[5000:, 5:] = np.nan
-    model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=WIDTHS))
-    seen = [
-        _sample.sampled(model, da.from_array(X, chunks=(n, 11)), da.from_array(y, chunks=m), None)
-        for n, m in ((6000, 500), (700, 6000))
-    ]
-    for a, b in zip(seen[0][1:3], seen[1][1:3], strict=True):
+    blocks, seen = resolve(WIDTHS, 11), []
+    for n, m in ((6000, 500), (700, 6000)):
+        D, labels = da.from_array(X, chunks=(n, 11)), da.from_array(y, chunks=m)
+        table = template_of(D)
+        seen.append(sampling.drawn(as_rows(D, table, None, blocks), table, labels, 0, "Transfer"))
+    for a, b in zip(seen[0][:2], seen[1][:2], strict=True):
         np.testing.assert_array_equal(a, b)
-    aligner, S, t, _ = seen[0]
-    assert aligner.n_pairs_ == 4000
+    S, t, picked = seen[0]
+    np.testing.assert_array_equal(picked.X, S)
+    assert picked.weights is None
     has = ~np.isnan(S[:, [0, 5]])
     labelled = np.array([label is not None for label in t])
     assert np.sum(labelled & has[:, 0]) == 150
@@ -262,7 +373,9 @@ def test_a_transfer_looks_at_so_many_rows(monkeypatch):
     # a tenth of the pairs is labelled, not more for being drawn by label
     assert np.sum(labelled & has.all(axis=1)) < 35
     D = da.from_array(X, chunks=(700, 11))
+    model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=WIDTHS))
     fitted = model.fit(D, y)
+    assert fitted.aligner_.n_pairs_ == 4000
     test = make_paired_gaussians(6000, n_features=WIDTHS, noise=0.5, random_state=0)
     assert fitted.score(test.X, test.y) > 0.9
 
@@ -276,9 +389,9 @@ def test_frozen_parts():
     paired = ~np.isnan(X[:, 0]) & (y >= 0)
     source = LogisticRegression().fit(X[paired, :5], y[paired])
     parts = {"estimator": FrozenEstimator(source), "aligner": FrozenEstimator(aligner)}
-    whole, spread = (CrossModalTransferClassifier(**parts).fit(rows) for rows in (X, D))
+    whole, chunked = (CrossModalTransferClassifier(**parts).fit(rows) for rows in (X, D))
     held = X[~np.isnan(X[:, 5])]
-    np.testing.assert_allclose(spread.predict_proba(held), whole.predict_proba(held), atol=1e-9)
+    np.testing.assert_allclose(chunked.predict_proba(held), whole.predict_proba(held), atol=1e-9)
     with pytest.raises(ValueError, match="y"):
         CrossModalTransferClassifier(aligner=parts["aligner"]).fit(D)
 
@@ -352,7 +465,7 @@ def test_errors():
         with pytest.raises(ValueError, match="Expected 2D array"):
             aligner.fit(unfit)
     whole = NullSpaceAligner(2, modalities=WIDTHS).fit(X)
-    with pytest.raises(ValueError, match="expected 2 latents"):
+    with pytest.raises(ValueError, match="expected 2 components: latents"):
         whole.inverse_transform(D)
     with pytest.raises(ValueError, match="no pairs"):
         whole.score(D[:, :] * np.r_[[np.nan] * 5, np.ones(6)])
@@ -406,8 +519,12 @@ def test_only_sums_move(client, solver):
         latents = aligner.transform(X)
         assert latents.std(axis=0).compute().shape == (2,)
         assert moved(client) - before < X.nbytes / 8
-        assert len(aligner._seen.different.seen) <= 2 * (40 + 3)
-        assert sys.getsizeof(aligner._seen) > 40 * 40 * 8
+        before = moved(client)
+        more = NullSpaceAligner(2, solver=solver).partial_fit(X)
+        assert 40 * 40 * 8 < moved(client) - before < X.nbytes / 8
+    assert len(more._sums["seen"]) == 40 + 3  # no more different rows than may be asked for
+    assert sys.getsizeof(more._seen()) > 40 * 40 * 8
+    assert_same(more, aligner, here()[:100])
     assert_same(aligner, NullSpaceAligner(2, solver=solver).fit(here()), here()[:100])
 
 
@@ -439,9 +556,25 @@ def test_a_transfer_on_workers(client):
     with client.as_current():
         model.fit(D, t)
         there = model.predict_proba(da.from_array(held, chunks=(100, 11))).compute()
-    sent = _dask._light(model)
-    assert sent.aligner_._seen is None and model.aligner_._seen is not None
     np.testing.assert_allclose(there, expected, atol=1e-8)
+
+
+@synchronous
+def test_only_maps_go_to_workers():
+    """Neither an estimator nor the sums that it keeps, whatever it maps."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 160)) + np.tile(rng.normal(size=(400, 80)), 2)
+    aligner = NullSpaceAligner(2).partial_fit(X)
+    sums = len(pickle.dumps(aligner._sums))
+    assert sums > 160 * 160 * 8
+    D = da.zeros((400, 160), chunks=(200, 160))
+    alone = len(cloudpickle.dumps(D))
+    for lazy in (
+        aligner.transform(D),
+        aligner.impute(D),
+        aligner.inverse_transform(D[:, :2]),
+    ):
+        assert len(cloudpickle.dumps(lazy)) - alone < sums / 5
 
 
 def test_a_worker_dies(client, tmp_path):

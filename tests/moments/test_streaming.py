@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skalign._pairs import Distinct
 
 from skalign import NullSpaceAligner
+from skalign._blocks import resolve
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics import principal_angles
-from skalign.moments import _moments as module
+from skalign.moments._rows import Accumulated, ArrayRows
 
 few = settings(max_examples=15, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -66,7 +66,7 @@ def test_batches_are_one_fit(rng, cuts, solver, weighted, noise):
 @few
 @given(generators, st.sampled_from(["auto", "covariance"]))
 def test_merging_is_seeing_both(rng, solver):
-    """Aligners that have seen parts, in any order, resumed from a pickle, or fitted at once."""
+    """Aligners that have seen parts, in any order, or resumed from a pickle."""
     X = semi_paired(rng)
     parts = [X[:50], X[50:70], X[70:]]
     settings_ = {"n_components": 2, "modalities": WIDTHS, "solver": solver}
@@ -76,8 +76,8 @@ def test_merging_is_seeing_both(rng, solver):
     before = pickle.dumps(seen[0])
     assert_same(seen[2].merge(seen[0]).merge(seen[1]), whole, X)
     assert pickle.dumps(seen[0]) == before
-    resumed = NullSpaceAligner(**settings_).fit(X[:70]).partial_fit(X[70:])
-    assert_same(resumed, whole, X, atol=1e-7)
+    resumed = pickle.loads(pickle.dumps(NullSpaceAligner(**settings_).partial_fit(X[:70])))
+    assert_same(resumed.partial_fit(X[70:]), whole, X, atol=1e-7)
 
 
 def test_pairs_may_come_late():
@@ -116,25 +116,65 @@ def test_a_bad_batch_leaves_no_trace(bad):
 
 
 def test_what_cannot_be_merged():
-    """Other modalities, nothing seen, or no sums kept: an error that says so."""
+    """Other modalities, nothing seen, or no sums kept: an error that says so, on either side."""
     X = make_paired_gaussians(60, n_features=WIDTHS, noise=1.0, random_state=0).X
     aligner = NullSpaceAligner(1, modalities=WIDTHS).partial_fit(X)
-    with pytest.raises(ValueError, match="has seen no rows"):
-        aligner.merge(NullSpaceAligner(1, modalities=WIDTHS))
-    with pytest.raises(ValueError, match="same features and modalities"):
-        aligner.merge(NullSpaceAligner(1, modalities=WIDTHS[::-1]).partial_fit(X))
-    wide = NullSpaceAligner(1, modalities=WIDTHS).fit(X[:10])
-    with pytest.raises(ValueError, match="no more rows than columns"):
-        wide.partial_fit(X[10:])
+    before = pickle.dumps(aligner)
+    for other in (
+        NullSpaceAligner(1, modalities=WIDTHS),
+        NullSpaceAligner(1, modalities=WIDTHS).fit(X),
+    ):
+        with pytest.raises(ValueError, match=r"keeps no sums .* partial_fit, not by fit"):
+            aligner.merge(other)
+        with pytest.raises(ValueError, match=r"keeps no sums .* partial_fit, not by fit"):
+            other.merge(aligner)
+    for other in (
+        NullSpaceAligner(1, modalities=WIDTHS[::-1]).partial_fit(X),
+        NullSpaceAligner(1, modalities=(5, 5)).partial_fit(X[:, :10]),
+        NullSpaceAligner(1, modalities={"a": slice(0, 5), "b": slice(5, 11)}).partial_fit(X),
+    ):
+        with pytest.raises(ValueError, match="same features and modalities"):
+            aligner.merge(other)
+    assert pickle.dumps(aligner) == before
+
+
+@pytest.mark.parametrize("n", [10, 60])
+def test_a_fit_keeps_no_sums_of_rows(n):
+    """Nothing of the size of rows or sums is kept; partial_fit starts anew, and says so."""
+    X = make_paired_gaussians(90, n_features=WIDTHS, noise=1.0, random_state=0).X
+    aligner = NullSpaceAligner(1, modalities=WIDTHS).partial_fit(X).fit(X[:n])
+    assert not hasattr(aligner, "_sums")
+    with pytest.warns(UserWarning, match="keeps no sums: partial_fit starts anew") as caught:
+        aligner.partial_fit(X[60:])
+    assert caught[0].filename == __file__
+    assert_same(aligner, NullSpaceAligner(1, modalities=WIDTHS).partial_fit(X[60:]), X, atol=0)
+    whole = NullSpaceAligner(1, modalities=WIDTHS).fit(X[30:])
+    assert_same(aligner.partial_fit(X[30:60]), whole, X)  # and goes on without a word
+
+
+def test_starting_anew_forgets_what_fit_has_learned():
+    """Rows that are too few to learn from leave an aligner that is not fitted, of their width."""
+    X = make_paired_gaussians(90, n_features=WIDTHS, noise=1.0, random_state=0).X
+    aligner = NullSpaceAligner(1).fit(X)
+    with pytest.warns(UserWarning, match="partial_fit starts anew"):
+        aligner.partial_fit(X[:1, :8])
+    assert aligner.n_features_in_ == 8
+    assert not aligner.__sklearn_is_fitted__()
 
 
 def test_different_rows_are_counted_once():
     """Repeats, signed zeros, incomplete rows and rows without weight do not count."""
     X = np.array([[0.0, 1.0], [-0.0, 1.0], [2.0, 1.0], [2.0, 1.0], [np.nan, 1.0], [3.0, 1.0]])
-    distinct = Distinct(2)
-    assert not distinct.add(X, np.array([1, 1, 1, 1, 1, 0]), 2)
-    assert len(distinct.seen) == 2
-    assert distinct.add(X, None, 2)
+    blocks = resolve([1, 1], 2)
+    some = ArrayRows(X, np.array([1.0, 1, 1, 1, 1, 0]), blocks)
+    every = ArrayRows(X, None, blocks)
+    assert some.n_unique(2) == len(some.hashes()) == 2
+    assert every.n_unique(2) == len(every.hashes()) == 3
+    assert np.isin(some.hashes(), every.hashes()).all()
+    seen = [Accumulated.of(rows, "qr") for rows in (some, every)]
+    assert [part.n_unique(2) for part in seen] == [2, 3]
+    assert seen[0].merged(seen[0]).n_unique(2) == 2
+    assert seen[0].merged(seen[1]).n_unique(2) == seen[1].merged(seen[0]).n_unique(2) == 3
 
 
 def graded(rng, n, d, condition, k=4):
@@ -171,7 +211,8 @@ def test_condition_numbers(condition):
 @pytest.mark.parametrize("condition", [1e4, 1e6])
 def test_refinement_reads_white_rows(condition, monkeypatch):
     """Between 1e3 and some 1e6 no orthogonal decomposition of the data is needed."""
-    monkeypatch.setattr(module, "_triangle", None)
+    for user in ("_moments", "_accumulate"):
+        monkeypatch.setattr(f"skalign.moments.{user}.triangle", None)
     X = graded(np.random.default_rng(1), 2000, 10, condition)
     X[:100, :10] = np.nan
     weights = np.random.default_rng(2).uniform(0.5, 2, size=len(X))

@@ -1,14 +1,16 @@
-"""Tied Gaussian laws against brute force: densities of scipy, and refits without each point."""
+"""Discriminants of one covariance against brute force: scipy's densities, and refits."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
-from skalign._tied import RIDGE, TiedPoints, principal_axes
+
+from skalign.transfer._discriminant import RIDGE, PrincipalScores, principal_axes
 
 few = settings(max_examples=25, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+ridges = st.sampled_from([0.05, RIDGE, 1.0])
 
 
 def draw(rng, n=30, d=4, n_classes=3):
@@ -17,15 +19,15 @@ def draw(rng, n=30, d=4, n_classes=3):
     return X, rng.dirichlet(np.ones(n_classes), size=n), rng.uniform(0.2, 2, size=n)
 
 
-def tied_covariance(X, resp, weights, total=None, full=None):
-    """Means and ridged covariance within classes, as the definition has them."""
+def means_and_covariance(X, resp, weights, ridge, total=None, full=None):
+    """Class means and ridged covariance within classes, as the definition has them."""
     total = weights.sum() if total is None else total
     counts = (resp * weights[:, None]).sum(axis=0)
     means = (resp * weights[:, None]).T @ X / counts[:, None]
     second = (X.T * weights) @ X / total
     level = np.trace(second) / X.shape[1] if full is None else full
     between = (means.T * counts) @ means / total
-    return means, (1 - RIDGE) * (second - between) + RIDGE * level * np.eye(X.shape[1])
+    return means, (1 - ridge) * (second - between) + ridge * level * np.eye(X.shape[1])
 
 
 def up_to_a_constant(scores):
@@ -37,7 +39,7 @@ def points_of(X, weights):
     """Principal scores and the points on them."""
     axes = principal_axes(X, weights)
     Z = axes.scores(X)
-    return Z, TiedPoints(Z, axes.variance, weights)
+    return Z, PrincipalScores.of(axes, X, weights)
 
 
 @few
@@ -67,13 +69,13 @@ def test_wide_points_have_the_axes_of_their_span(rng):
 
 
 @few
-@given(generators, st.integers(1, 6), st.integers(2, 4))
-def test_discriminant_is_the_log_density(rng, d, n_classes):
-    """Of scipy's normal law with the covariance of the definition."""
+@given(generators, st.integers(1, 6), st.integers(2, 4), ridges)
+def test_discriminant_is_the_log_density(rng, d, n_classes, ridge):
+    """Of scipy's normal distribution with the covariance of the definition."""
     X, resp, weights = draw(rng, d=d, n_classes=n_classes)
     Z, points = points_of(X, weights)
-    coef, intercept = points.discriminant(resp)
-    means, covariance = tied_covariance(Z, resp, weights)
+    coef, intercept = points.lda(resp, ridge).discriminant()
+    means, covariance = means_and_covariance(Z, resp, weights, ridge)
     expected = [multivariate_normal(mean, covariance).logpdf(Z) for mean in means]
     expected = np.transpose(expected).reshape(len(Z), -1)
     np.testing.assert_allclose(
@@ -82,17 +84,17 @@ def test_discriminant_is_the_log_density(rng, d, n_classes):
 
 
 @few
-@given(generators, st.integers(1, 5), st.integers(2, 4))
-def test_leave_one_out_is_a_refit_without_each_point(rng, d, n_classes):
+@given(generators, st.integers(1, 5), st.integers(2, 4), ridges)
+def test_leave_one_out_is_a_refit_without_each_point(rng, d, n_classes, ridge):
     """Means and covariance without the point; the total weight, centre and ridge stay."""
     X, resp, weights = draw(rng, n=12, d=d, n_classes=n_classes)
     Z, points = points_of(X, weights)
-    found = points.leave_one_out(resp, np.arange(len(X)))
+    found = points.leave_one_out(resp, np.arange(len(X)), ridge)
     level = np.trace((Z.T * weights) @ Z) / weights.sum() / Z.shape[1]
     for i in range(len(Z)):
         rest = np.arange(len(Z)) != i
-        means, covariance = tied_covariance(
-            Z[rest], resp[rest], weights[rest], total=weights.sum(), full=level
+        means, covariance = means_and_covariance(
+            Z[rest], resp[rest], weights[rest], ridge, total=weights.sum(), full=level
         )
         expected = [multivariate_normal(mean, covariance).logpdf(Z[i]) for mean in means]
         np.testing.assert_allclose(
@@ -107,7 +109,7 @@ def test_leave_one_out_does_not_see_its_own_label(n_classes):
     X, labels = rng.normal(size=(200, 150)), rng.integers(n_classes, size=200)
     resp = np.eye(n_classes)[labels]
     Z, points = points_of(X, np.ones(200))
-    coef, intercept = points.discriminant(resp)
+    coef, intercept = points.lda(resp).discriminant()
     assert np.mean(np.argmax(Z @ coef + intercept, axis=1) == labels) > 0.8
     accuracy = np.mean(np.argmax(points.leave_one_out(resp, np.arange(len(X))), axis=1) == labels)
     assert abs(accuracy - 1 / n_classes) < 0.12

@@ -5,13 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
-from skalign._pooling import pool_weights, sharpness
-from skalign._student import Anchors, learn
 from sklearn.mixture import GaussianMixture
 
-from skalign import CrossModalTransferClassifier, NullSpaceAligner, _student, _tied
+from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics._agreement import agreement_test
+from skalign.transfer import _discriminant, _distillation
+from skalign.transfer._discriminant import (
+    EXPONENTS,
+    RIDGE,
+    affordable_rows,
+    best_exponent,
+)
+from skalign.transfer._distillation import calibrate, distil, inverse_temperature
+from skalign.transfer._task import Anchors, Standardization, TransferTask
 
 few = settings(max_examples=20, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -26,47 +33,86 @@ def clusters(rng, n=120, d=3, gap=3.0):
     return X, labels, np.column_stack([1 - proba, proba])
 
 
+def task_of(X, posterior, weights=None, anchors=None):
+    """A task of pairs that are all different, their features of comparable scales."""
+    weights, rows = np.ones(len(X)) if weights is None else weights, np.arange(len(X))
+    mean, unit = np.average(X, axis=0, weights=weights), np.ones(X.shape[1])
+    standard = Standardization(mean, unit, unit, None)
+    if anchors is not None:
+        folds = [(held, standard.apply(points)) for held, points in anchors.folds]
+        anchors = Anchors(standard.apply(anchors.points), anchors.classes, folds)
+    nothing = np.zeros((0, X.shape[1])), np.zeros(0)
+    points = standard.apply(X)
+    return TransferTask(points, posterior, weights, *nothing, standard, rows, rows, anchors)
+
+
+def predict_proba(model, X):
+    """Class probabilities of features by a target model."""
+    if model.encoder is not None:
+        coef, mean, _ = model.encoder
+        X = (X - mean) @ coef.T
+    return model.predictor.predict_proba(X)
+
+
 @few
 @given(generators)
-def test_a_student_beats_its_teacher_where_the_target_knows_more(rng):
+def test_the_target_beats_its_source_where_it_knows_more(rng):
     """Doubt of the source is averaged out over the pairs."""
     X, labels, posterior = clusters(rng, n=300, gap=5.0)
-    student = learn(X, posterior, np.ones(300))
-    chosen = np.argmax(student.law.class_proba(student.axes.scores(X)), axis=1)
+    model = distil(task_of(X, posterior))
+    chosen = np.argmax(predict_proba(model, X), axis=1)
     assert np.mean(chosen == labels) >= np.mean(np.argmax(posterior, axis=1) == labels)
     assert np.mean(chosen == labels) > 0.95
-    assert student.pvalue < 1e-6
-    assert student.agreement > 0.5
+    assert model.pvalue < 1e-6
+    assert model.agreement > 0.5
 
 
 def test_some_of_many_points_choose_for_all():
-    """A tenth of the rows chooses temper and pooling; all rows have classes, and much the same."""
+    """A tenth of the rows chooses exponent and pooling; all rows have classes, much the same."""
     X, _, posterior = clusters(np.random.default_rng(2), n=4000, gap=2.0)
-    whole = learn(X, posterior, np.ones(4000))
+    task = task_of(X, posterior)
+
+    def learned():
+        chosen = best_exponent(
+            task.points, posterior, task.weights, affordable_rows(4000, 2), EXPONENTS, RIDGE
+        )
+        return distil(task), chosen
+
+    whole, of_all = learned()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_tied, "CHOICE_ROWS", 400)
-        patch.setattr(_student, "CHOICE_ROWS", 400)
-        part = learn(X, posterior, np.ones(4000))
-    assert part.resp.shape == posterior.shape
-    proba = [s.law.class_proba(s.axes.scores(X)) for s in (whole, part)]
+        patch.setattr(_discriminant, "CHOICE_ROWS", 400)
+        part, of_some = learned()
+    assert len(of_all.own) == 4000
+    assert len(of_some.own) == 400
+    assert of_some.resp.shape == posterior.shape
+    proba = [predict_proba(model, X) for model in (whole, part)]
     assert np.mean(np.argmax(proba[0], axis=1) == np.argmax(proba[1], axis=1)) > 0.98
     assert np.abs(proba[0] - proba[1]).max() < 0.1
     assert part.agreement == pytest.approx(whole.agreement, abs=0.1)
 
 
-def test_a_lift_without_weight_is_dropped():
-    """Classes apart by a hyperplane: no landmark is kept, nothing is asked of the kernel."""
+def test_a_kernel_without_weight_is_dropped():
+    """No landmark is kept, nothing is asked of the kernel; the same as none from the start."""
     X, _, posterior = clusters(np.random.default_rng(0), n=400)
+    task = task_of(X, posterior)
     with pytest.MonkeyPatch.context() as patch:
-        pool = _student.pool_weights
-        patch.setattr(_student, "pool_weights", lambda s, *rest: [*pool(s[:1], *rest), 0.0])
-        law = learn(X, posterior, np.ones(400)).law
-    assert len(law.landmarks) == len(law.lifted) == 0
-    Z = X @ np.eye(3, law.linear.shape[0])
-    np.testing.assert_allclose(
-        law.class_proba(Z), softmax(Z @ law.linear + law.intercept, axis=1), atol=1e-12
-    )
-    assert law.widened([0, 2], 3).class_proba(Z)[:, 1].max() == 0
+        patch.setattr(
+            _distillation, "calibrate", lambda s, *rest: [*calibrate(s[:1], *rest), 0.0]
+        )
+        dropped = distil(task)
+    without = distil(task, kernel=False)
+    Z = np.random.default_rng(1).normal(size=(50, 3))
+    for target in (dropped, without):
+        model = target.predictor
+        assert len(model.landmarks) == model.dual_coef.shape[1] == 0
+        np.testing.assert_allclose(
+            model.predict_proba(Z),
+            softmax((Z - model.mean) @ model.coef.T + model.intercept, axis=1),
+            atol=1e-12,
+        )
+        assert model.widened([0, 2], 3).predict_proba(Z)[:, 1].max() == 0
+        np.testing.assert_allclose(predict_proba(target, X), predict_proba(without, X))
+    assert dropped.inverse_temperature == without.inverse_temperature
 
 
 def everywhere(points, n, n_folds=4):
@@ -87,8 +133,7 @@ def test_anchors_help_where_pairs_are_few_and_are_dropped_where_they_mislead():
         posterior = 0.8 * np.eye(4)[labels[:12]] + 0.05
         accuracy = []
         for anchors in (None, everywhere(centers, 12), everywhere(centers[::-1], 12)):
-            student = learn(X[:12], posterior, np.ones(12), anchors)
-            proba = student.law.class_proba(student.axes.scores(X[12:]))
+            proba = predict_proba(distil(task_of(X[:12], posterior, anchors=anchors)), X[12:])
             accuracy.append(np.mean(np.argmax(proba, axis=1) == labels[12:]))
         gain.append(np.subtract(accuracy[1:], accuracy[0]))
     helped, misled = np.mean(gain, axis=0)
@@ -100,29 +145,31 @@ def test_anchors_are_no_evidence():
     """They have seen the pairs; agreement and p-value are of decisions that have not."""
     X, _, posterior = clusters(np.random.default_rng(0))
     anchors = everywhere(X[:2] + 1.0, len(X))
-    plain, anchored = (learn(X, posterior, np.ones(len(X)), a) for a in (None, anchors))
+    plain, anchored = (distil(task_of(X, posterior, anchors=a)) for a in (None, anchors))
     assert plain.agreement == anchored.agreement
     assert plain.pvalue == anchored.pvalue
-    assert anchored.resp.shape == posterior.shape
+    assert anchored.class_prior.shape == plain.class_prior.shape
+    assert anchored.class_prior.sum() == pytest.approx(1)
 
 
-def test_a_law_that_is_not_linear_is_found():
+def test_classes_that_are_no_half_spaces_are_found():
     """A ring around a disc: the kernel speaks."""
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=400)
     angle, radius = rng.uniform(0, 2 * np.pi, 400), 1 + 3 * labels + 0.3 * rng.normal(size=400)
     X = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
     posterior = np.where(np.eye(2)[labels] == 1, 0.8, 0.2)
-    student = learn(X, posterior, np.ones(400))
-    chosen = np.argmax(student.law.class_proba(student.axes.scores(X)), axis=1)
+    chosen = np.argmax(predict_proba(distil(task_of(X, posterior)), X), axis=1)
     assert np.mean(chosen == labels) > 0.97
+    linear = distil(task_of(X, posterior), kernel=False)
+    assert np.mean(np.argmax(predict_proba(linear, X), axis=1) == labels) < 0.8
 
 
 def test_probabilities_are_calibrated_to_the_source():
     """A source that is sure and right: of new samples called p, about p are of the class."""
     X, labels, _ = clusters(np.random.default_rng(1), n=4000, gap=2.0)
-    student = learn(X[:2000], np.eye(2)[labels[:2000]], np.ones(2000))
-    proba = student.law.class_proba(student.axes.scores(X[2000:]))[:, 1]
+    model = distil(task_of(X[:2000], np.eye(2)[labels[:2000]]))
+    proba = predict_proba(model, X[2000:])[:, 1]
     for low in (0.0, 0.2, 0.4, 0.6, 0.8):
         chosen = (proba >= low) & (proba < low + 0.2)
         assert chosen.sum() > 50
@@ -135,9 +182,9 @@ def test_shuffled_pairs_agree_by_chance_only():
     for seed in range(60):
         rng = np.random.default_rng(seed)
         X, _, posterior = clusters(rng)
-        student = learn(X, rng.permutation(posterior), np.ones(len(X)))
-        pvalues.append(student.pvalue)
-        agreements.append(student.agreement)
+        model = distil(task_of(X, rng.permutation(posterior)))
+        pvalues.append(model.pvalue)
+        agreements.append(model.agreement)
     assert np.mean(np.array(pvalues) <= 0.05) <= 0.12
     assert abs(np.mean(agreements)) < 0.05
 
@@ -160,30 +207,30 @@ def test_agreement_test_is_a_permutation_test(rng, n_classes):
 
 @few
 @given(generators)
-def test_pool_weights_are_calibration(rng):
+def test_pooling_weights_calibrate(rng):
     """Discriminants that are too sharp by a factor are divided by it."""
     scores = 2 * rng.normal(size=(3000, 3))
     proba = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    pool = pool_weights([4 * scores, rng.normal(size=scores.shape)], proba, np.ones(3000))
+    pool = calibrate([4 * scores, rng.normal(size=scores.shape)], proba, np.ones(3000))
     np.testing.assert_allclose(pool, [0.25, 0.0], atol=0.02)
 
 
-def test_sharpness_counts_doubt_once():
-    """A law that carries the source's doubt is sharpened beside it, an honest one is not."""
+def test_inverse_temperature_counts_doubt_once():
+    """A model that carries the source's doubt is sharpened beside it, an honest one is not."""
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=4000)
     source = rng.normal(size=4000) + (2 * labels - 1) * 0.5
     target = rng.normal(size=4000) + (2 * labels - 1) * 1.5
     posterior = 1 / (1 + np.exp(-np.column_stack([-1.0 * source, 1.0 * source])))
     honest = np.column_stack([-1.5 * target, 1.5 * target])
-    assert 0.8 <= sharpness(honest, posterior, np.ones(4000)) <= 1.3
-    assert 2.5 <= sharpness(honest / 4, posterior, np.ones(4000)) <= 6.5
+    assert 0.8 <= inverse_temperature(honest, posterior, np.ones(4000)) <= 1.3
+    assert 2.5 <= inverse_temperature(honest / 4, posterior, np.ones(4000)) <= 6.5
 
 
-def test_sharpness_is_not_chosen_by_rounding():
+def test_inverse_temperature_is_not_chosen_by_rounding():
     """Where nothing is in doubt every power is as good: the mildest is taken."""
     sure = np.eye(3)[np.arange(30) % 3]
-    assert sharpness(1e5 * sure, sure, np.ones(30)) == 1.0
+    assert inverse_temperature(1e5 * sure, sure, np.ones(30)) == 1.0
 
 
 def test_shuffled_pairs_are_refused_and_true_ones_are_not():

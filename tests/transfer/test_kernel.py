@@ -1,15 +1,25 @@
-"""Laws of lifted points: blocks change nothing, and neither does taking sums."""
+"""Kernel discriminants: blocks change nothing, and neither does taking sums."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
-from skalign._lift import gaussian_kernel, lifted_law
-from skalign._student import learn
-from skalign._tied import TiedPoints, principal_axes
+from test_distillation import predict_proba, task_of
 
-from skalign import _lift, _tied
+from skalign._utils._rows import row_blocks
+from skalign.transfer import _discriminant, _kernel
+from skalign.transfer._discriminant import (
+    EXPONENTS,
+    RIDGE,
+    PrincipalScores,
+    best_exponent,
+    principal_axes,
+)
+from skalign.transfer._distillation import distil
+from skalign.transfer._kernel import gaussian_kernel, kernel_lda
 
 few = settings(max_examples=20, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -35,37 +45,39 @@ def test_kernel_is_of_distances(rng, d):
 
 
 @few
-@given(generators)
-def test_lift_keeps_the_kernel(rng):
-    """With all points as landmarks, inner products of the lift are the centred kernel's."""
+@given(generators, st.sampled_from([0.1, _kernel.BANDWIDTH]))
+def test_inner_products_of_features_are_the_kernel(rng, bandwidth):
+    """The centred one, where all points are landmarks; its width goes by the total variance."""
     Z, resp, weights = draw(rng)
-    law = lifted_law(Z, Z.var(axis=0).sum(), resp, weights)
+    model = kernel_lda(Z, Z.var(axis=0).sum(), resp, weights, bandwidth=bandwidth)
     centring = np.eye(len(Z)) - weights / weights.sum()
-    kernel = centring @ gaussian_kernel(Z, Z, law.gamma) @ centring.T
-    scores = law.scores(Z)
+    squares = cdist(Z, Z, "sqeuclidean") / Z.var(axis=0).sum()
+    kernel = centring @ np.exp(-bandwidth * squares) @ centring.T
+    scores = model.scores(Z)
     np.testing.assert_allclose(scores @ scores.T, kernel, atol=1e-4)
 
 
 @few
-@given(generators, st.sampled_from([10, 1000]))
-def test_law_of_sums_is_the_law_of_points(rng, landmarks):
-    """Principal axes of the lifted points themselves, and the tied law of their scores."""
+@given(generators, st.sampled_from([10, 1000]), st.sampled_from([RIDGE, 0.7]))
+def test_discriminant_of_sums_is_that_of_points(rng, n_landmarks, ridge):
+    """Principal axes of the features themselves, and the discriminant of their scores."""
     Z, resp, weights = draw(rng)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_lift, "LANDMARKS", landmarks)
-        lifted = lifted_law(Z, Z.var(axis=0).sum(), resp, weights)
-    scores = lifted.scores(Z)
+    model = kernel_lda(
+        Z, Z.var(axis=0).sum(), resp, weights, n_landmarks=n_landmarks, ridge=ridge
+    )
+    assert len(model.landmarks) == min(n_landmarks, len(Z))
+    scores = model.scores(Z)
     axes = principal_axes(scores, weights)
     np.testing.assert_allclose(axes.mean, 0, atol=1e-6)
-    points = TiedPoints(axes.scores(scores), axes.variance, weights)
-    coef, intercept = points.discriminant(resp)
+    points = PrincipalScores.of(axes, scores, weights)
+    coef, intercept = points.lda(resp, ridge).discriminant()
     expected = points.points @ coef + intercept
-    coef, intercept = lifted.discriminant()
-    found = gaussian_kernel(Z, lifted.landmarks, lifted.gamma) @ coef + intercept
+    coef, intercept = model.discriminant()
+    found = gaussian_kernel(Z, model.landmarks, model.gamma) @ coef + intercept
     np.testing.assert_allclose(found, expected, atol=1e-4)
     np.testing.assert_allclose(
-        lifted.leave_one_out(Z, resp, weights),
-        points.leave_one_out(resp, np.arange(len(Z))),
+        model.leave_one_out(Z, resp, weights),
+        points.leave_one_out(resp, np.arange(len(Z)), ridge),
         atol=1e-4,
     )
 
@@ -73,16 +85,21 @@ def test_law_of_sums_is_the_law_of_points(rng, landmarks):
 @few
 @given(generators, st.sampled_from([1, 7, 64]))
 def test_blocks_do_not_show(rng, size):
-    """A student learned and asked in small blocks is that of large ones."""
+    """A model learned and asked in small blocks is that of large ones."""
     X, posterior, weights = draw(rng, n=60)
+    rows = np.arange(60)
+
+    def learned():
+        target = distil(task_of(X, posterior, weights), n_landmarks=8)
+        resp = best_exponent(X, posterior, weights, rows, EXPONENTS, RIDGE).resp
+        return predict_proba(target, X), resp, target
+
+    expected, resp, whole = learned()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_lift, "LANDMARKS", 8)
-        whole = learn(X, posterior, weights)
-        expected = whole.law.class_proba(whole.axes.scores(X))
-        patch.setattr(_tied, "BLOCK", size)
-        parts = learn(X, posterior, weights)
-        np.testing.assert_allclose(
-            parts.law.class_proba(parts.axes.scores(X)), expected, atol=1e-7
-        )
-        np.testing.assert_allclose(parts.resp, whole.resp, atol=1e-9)
-        assert parts.agreement == pytest.approx(whole.agreement)
+        for module in (_discriminant, _kernel):
+            patch.setattr(module, "row_blocks", partial(row_blocks, numbers=size))
+        found, again, parts = learned()
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    np.testing.assert_allclose(again, resp, atol=1e-9)
+    np.testing.assert_allclose(parts.class_prior, whole.class_prior, atol=1e-9)
+    assert parts.agreement == pytest.approx(whole.agreement)
