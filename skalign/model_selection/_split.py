@@ -17,7 +17,7 @@ from .._blocks import position_of, resolve_table, select
 from .._utils._array_api import not_finite, vector_as_numpy
 from .._utils._labels import known_labels
 from .._utils._validation import FLOATS, is_frame
-from ..moments._dask import is_dask, template_of
+from ..moments._dask import check_in_memory, template_of
 from ._groups import check_groups, group_numbers, requests_groups, takes_groups
 
 
@@ -200,12 +200,7 @@ class TransferSplit(BaseCrossValidator):
             raise ValueError(
                 "TransferSplit needs X, which is None: only X tells which rows have the target."
             )
-        for name, value in {"X": X, "y": y, "groups": groups}.items():
-            if is_dask(value):
-                raise ValueError(
-                    f"TransferSplit splits rows in memory, but {name} is a Dask collection. "
-                    "Compute it first, or split row numbers of a part that fits."
-                )
+        check_in_memory("TransferSplit", X=X, y=y, groups=groups)
         y, known = known_labels(_nan_as_objects(vector_as_numpy(y)), "TransferSplit")
         X, present, target = self._has_target(X)
         groups = check_groups(cv, groups)
