@@ -15,8 +15,8 @@ UNLABELLED = -1
 def known_labels(y, estimator_name: str):
     """Tell labelled rows from unlabelled ones.
 
-    Unlabelled is ``-1``; in string or object labels also ``None``, NaN and ``"-1"``. Where ``y``
-    holds just -1 and 1 both are labels, the usual binary coding.
+    Unlabelled is ``-1``, ``None`` or NaN, and in words ``"-1"``. Where ``y`` holds just -1 and 1
+    both are labels, the usual binary coding.
 
     Returns
     -------
@@ -34,8 +34,10 @@ def known_labels(y, estimator_name: str):
             "with -1 for samples that have none."
         )
     y = vector_as_numpy(y)
-    words = np.asarray(y).dtype.kind == "U"
+    words, floats = (np.asarray(y).dtype.kind == kind for kind in "Uf")
     y = column_or_1d(_plain(y), warn=True)
+    if floats and np.isnan(y).any() and not np.isnan(y).all():  # integers with gaps
+        y = y.astype(object)
     blank = np.zeros(len(y), dtype=bool)
     if y.dtype.kind == "O":
         blank = np.array([is_blank(label) for label in y], dtype=bool)

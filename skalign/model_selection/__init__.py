@@ -1,5 +1,6 @@
 """Choosing settings of a transfer: how to split rows, and how to score without labels."""
 
 from ._scorer import agreement_scorer
+from ._split import TransferSplit
 
-__all__ = ["agreement_scorer"]
+__all__ = ["TransferSplit", "agreement_scorer"]

@@ -27,6 +27,24 @@ def is_dask(X) -> bool:
     return type(X).__module__.partition(".")[0] in ("dask", "dask_expr")
 
 
+def check_in_memory(owner: str, **data):
+    """Raise if something is a collection, for what works on rows in memory only.
+
+    Parameters
+    ----------
+    owner : str
+        What works so, for the message.
+    **data
+        By the names of its parameters.
+    """
+    for name, value in data.items():
+        if is_dask(value):
+            raise ValueError(
+                f"{owner} works on rows in memory, but {name} is a Dask collection: pass "
+                f"{name}.compute(), of as many rows as fit."
+            )
+
+
 def template_of(X):
     """What shows the columns of ``X``: of a collection a table without rows, else itself."""
     if type(X).__name__ == "LazyFrame":

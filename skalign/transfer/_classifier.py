@@ -140,8 +140,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     Notes
     -----
-    ``-1`` in ``y`` marks an unlabelled sample, as in :mod:`sklearn.semi_supervised`; in string or
-    object labels ``None`` and NaN do, too. Where ``y`` holds just -1 and 1, both are labels.
+    ``-1`` in ``y`` marks an unlabelled sample, as in :mod:`sklearn.semi_supervised`; ``None`` and
+    NaN do, too. Where ``y`` holds just -1 and 1, both are labels.
 
     References
     ----------
@@ -271,22 +271,27 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         return self._mapped(predicted_labels, X, None, self.classes_.dtype)
 
     def score(self, X, y, sample_weight=None):
-        """Accuracy of `predict` on the rows that have a label.
+        """Accuracy of `predict`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Blocks of all modalities side by side; a missing block is NaN.
         y : array-like of shape (n_samples,)
-            Labels. Rows without one are left out, and a warning counts them.
+            Labels, one for every row.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If a row has no label.
         """
-        return labelled_accuracy(self.predict(X), y, sample_weight, type(self).__name__)
+        return labelled_accuracy(self.predict(X), y, self.classes_, sample_weight)
 
     def get_metadata_routing(self):
         """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.

@@ -69,8 +69,6 @@ def drawn(rows, table, y, source: int, name: str):
 def _labels_of(y, name):
     """Values of ``y`` that are labels, found as in memory from all the values there are."""
     values = fold_vector(_values, _united, y)
-    if any(value is not None and value != value for value in values):
-        raise ValueError("Input y contains NaN. Mark samples without a label by -1.")
     values = np.array([*values, None], dtype=object)[:-1]
     known = known_labels(np.repeat(values, 3), name)[1]  # each value alone looks like regression
     return {value for value, is_known in zip(values, known[::3], strict=True) if is_known}
@@ -96,7 +94,7 @@ def _stacked(parts):
 def _values(y):
     y = np.asarray(y).ravel()
     if y.dtype.kind in "iufb":
-        return set(np.unique(y).tolist())
+        return set(np.unique(y[~np.isnan(y)]).tolist())
     return {None if is_blank(value) else value for value in y.tolist()}
 
 

@@ -1,6 +1,5 @@
 """The classifier of the source modality: fitted, or frozen, and what it says of pairs."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
-from .._utils._labels import known_classes, known_labels
+from .._utils._labels import is_blank, known_classes
 from ..moments._rows import ArrayRows
 
 # What single precision leaves of a sum of one.
@@ -183,20 +182,17 @@ def over_all_classes(known, labels, proba):
     return classes, full
 
 
-def labelled_accuracy(predicted, y, sample_weight, name: str) -> float:
-    """Accuracy on the rows that have a label; a warning counts the others."""
-    predicted, y = vector_as_numpy(predicted), vector_as_numpy(y)
-    labels, known = known_labels(y, name)
-    if known.all():
-        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
-    advice = "skalign.model_selection.TransferSplit tests rows that have one."
-    if not known.any():
-        raise ValueError(f"no row of y has a label, so that there is nothing to score: {advice}")
-    warnings.warn(
-        f"{int((~known).sum())} of {len(known)} rows to score have no label and are left out: "
-        f"{advice}",
-        UserWarning,
-        stacklevel=3,
-    )
-    weights = None if sample_weight is None else np.asarray(sample_weight)[known]
-    return float(accuracy_score(labels[known], predicted[known], sample_weight=weights))
+def labelled_accuracy(predicted, y, classes, sample_weight) -> float:
+    """Accuracy, where every row has a label: -1 is none unless it is one of the classes."""
+    y, classes = vector_as_numpy(y), classes.tolist()
+    blank = [
+        is_blank(label) or (label not in classes and str(label) in ("-1", "-1.0"))
+        for label in np.asarray(y, dtype=object).ravel().tolist()
+    ]
+    if any(blank):
+        raise ValueError(
+            f"y has no label for {sum(blank)} of {len(blank)} rows, the first is row "
+            f"{blank.index(True)}: score rows that have one. To cross-validate, let "
+            "skalign.model_selection.TransferSplit split the rows."
+        )
+    return float(accuracy_score(y, vector_as_numpy(predicted), sample_weight=sample_weight))

@@ -1,0 +1,272 @@
+"""Folds that test what a transfer can be tested on, and train on everything else.
+
+A wrapped splitter divides the testable rows: those that have the target modality and a label.
+Whatever it calls test is tested. What it calls train is trained on, together with all rows that
+cannot be tested, less those that share a group with a test row of the fold.
+"""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+
+from .._blocks import position_of, resolve_table, select
+from .._utils._array_api import not_finite
+from .._utils._labels import known_labels
+from .._utils._validation import FLOATS, is_frame
+from ..moments._dask import check_in_memory, template_of
+from ._groups import check_groups, group_numbers, requests_groups, takes_groups
+
+
+class TransferSplit(BaseCrossValidator):
+    """Cross-validation of partly labelled modalities: test what can be tested, train on the rest.
+
+    An ordinary splitter tests every row once. With partly labelled modalities most rows cannot
+    be tested, and nothing says so: an unlabelled row is scored as if -1 were its class, so that
+    any prediction is wrong, and a labelled row that lacks the target gets the class prior. The
+    score that comes out is low, and is about the wrong rows.
+
+    This splitter hands only the testable rows, which have the target modality and a label, to
+    the splitter that it wraps. All other rows train in every fold: unlabelled pairs, rows with
+    the source alone, and unlabelled rows with the target alone.
+
+    If the wrapped splitter splits by groups, a group that is tested is left out of training
+    entirely, its unlabelled rows and those without the target included. Otherwise a model that is
+    tested on a subject would have learned from this subject's own pairs.
+
+    Parameters
+    ----------
+    cv : int or splitter, default=None
+        What splits the testable rows: an object with ``split`` and ``get_n_splits``, such as
+        those of :mod:`sklearn.model_selection`. A number of folds is
+        :class:`~sklearn.model_selection.StratifiedKFold`, and None is five. An iterable of
+        splits is refused: its row numbers could mean all rows or the testable ones.
+    modalities : None, sequence of int, or mapping of str to columns, default=None
+        Which columns of `X` belong to which modality, as in
+        :class:`~skalign.NullSpaceAligner`: two halves, widths, or names and columns. This is
+        about `X` as it is passed to the cross-validation, before any step of a pipeline.
+    target : int or str, default=1
+        Modality to predict from, by position or name. A row has it unless that block is all NaN.
+
+    See Also
+    --------
+    skalign.CrossModalTransferClassifier : What is cross-validated.
+    skalign.model_selection.agreement_scorer : For pairs of which none has a label.
+    sklearn.model_selection.GroupKFold : Folds that keep groups together.
+
+    Notes
+    -----
+    Rows are unlabelled as in :class:`~skalign.CrossModalTransferClassifier`: -1, or None and NaN;
+    where `y` holds just -1 and 1, both are labels.
+
+    With metadata routing it requests what the wrapped splitter requests. So
+    ``TransferSplit(GroupKFold())`` is given ``groups``.
+
+    :func:`~sklearn.model_selection.cross_val_predict` wants every row in one test fold, and
+    refuses this splitter where some rows cannot be tested.
+
+    Examples
+    --------
+    Labels of the first modality for 200 rows, 200 pairs without a label, and 100 labelled rows of
+    the second modality to test on.
+
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skalign import CrossModalTransferClassifier, NullSpaceAligner
+    >>> from skalign.datasets import make_paired_gaussians
+    >>> from skalign.model_selection import TransferSplit
+    >>> data = make_paired_gaussians(500, n_features=(5, 8), noise=0.5, random_state=0)
+    >>> X, y = data.X.copy(), data.y.copy()
+    >>> X[:200, 5:] = np.nan
+    >>> y[200:400] = -1
+    >>> X[400:, :5] = np.nan
+    >>> model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=[5, 8]))
+    >>> cv = TransferSplit(modalities=[5, 8])
+    >>> [(len(train), len(test)) for train, test in cv.split(X, y)]
+    [(480, 20), (480, 20), (480, 20), (480, 20), (480, 20)]
+    >>> bool(cross_val_score(model, X, y, cv=cv).mean() > 0.95)
+    True
+    """
+
+    def __init__(self, cv=None, *, modalities=None, target=1):
+        self.cv = cv
+        self.modalities = modalities
+        self.target = target
+
+    def split(self, X, y=None, groups=None):
+        """Split the rows into training and test sets.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : array-like of shape (n_samples,)
+            Labels; -1, None or NaN where a row has none.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, for wrapped splitters that split by groups.
+
+        Yields
+        ------
+        train : ndarray of int
+            Rows to train on, ascending.
+        test : ndarray of int
+            Rows to test, all of which have the target and a label.
+
+        Raises
+        ------
+        ValueError
+            If no row can be tested, if the wrapped splitter cannot split those that can, or if
+            it splits by groups and `groups` is None.
+        """
+        cv = self._splitter()
+        if groups is not None and not takes_groups(cv):
+            warnings.warn(
+                f"groups are ignored: {_name(cv)}, which TransferSplit wraps, does not ask for "
+                "them. Wrap a splitter that does, such as GroupKFold(5).",
+                UserWarning,
+                stacklevel=2,
+            )
+        rows, given, groups, told = self._testable(cv, X, y, groups)
+        return _folds(cv, rows, given, groups, len(y), told)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Count the folds.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features), default=None
+            As in `split`. Needed where the number of folds depends on the rows.
+        y : array-like of shape (n_samples,), default=None
+            As in `split`.
+        groups : array-like of shape (n_samples,), default=None
+            As in `split`.
+
+        Returns
+        -------
+        int
+        """
+        cv = self._splitter()
+        if X is None and y is None and groups is None:
+            return cv.get_n_splits()
+        _, given, _, _ = self._testable(cv, X, y, groups)
+        return cv.get_n_splits(**given)
+
+    def get_metadata_routing(self):
+        """Tell which metadata `split` takes: what the wrapped splitter requests.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRequest
+        """
+        routing, cv = MetadataRequest(owner=self), self._splitter()
+        if requests_groups(cv):
+            alias = get_routing_for_object(cv).split.requests["groups"]
+            routing.split.add_request(param="groups", alias=alias)
+        elif takes_groups(cv):
+            routing.split.add_request(param="groups", alias=True)
+        return routing
+
+    def _splitter(self):
+        """Return what splits the testable rows."""
+        cv = 5 if self.cv is None else self.cv
+        if isinstance(cv, Integral) and not isinstance(cv, bool):
+            return StratifiedKFold(int(cv))
+        if isinstance(cv, type) or not (hasattr(cv, "split") and hasattr(cv, "get_n_splits")):
+            got = f"the class {cv.__name__}" if isinstance(cv, type) else f"a {type(cv).__name__}"
+            raise ValueError(
+                f"TransferSplit: cv is {got}; it must be None, a number of folds, or a splitter "
+                "such as GroupKFold(4). An iterable of splits cannot be wrapped: pass it to "
+                "scikit-learn as it is, with test rows that have the target and a label."
+            )
+        return cv
+
+    def _testable(self, cv, X, y, groups):
+        """Tell the rows that have the target and a label.
+
+        Returns
+        -------
+        rows : ndarray of int
+        given : dict
+            X and y of these rows, and groups if there are any, for the wrapped splitter.
+        groups : ndarray of shape (n_samples,) or None
+            Groups of all rows.
+        told : str
+            How many rows there are of each kind, for messages.
+        """
+        if X is None:
+            raise ValueError(
+                "TransferSplit needs X, which is None: only X tells which rows have the target."
+            )
+        check_in_memory("TransferSplit", X=X, y=y, groups=groups)
+        y, known = known_labels(y, "TransferSplit")
+        X, present, target = self._has_target(X)
+        groups = check_groups(cv, groups)
+        check_consistent_length(X, y, groups)
+        rows = np.flatnonzero(present & known)
+        told = (
+            f"rows of X: {len(y)}, with the target {target!r}: {present.sum()}, with a label: "
+            f"{known.sum()}, with both: {len(rows)}"
+        )
+        if not len(rows):
+            raise ValueError(
+                f"TransferSplit finds no row to test ({told}). Label some rows that have the "
+                "target, or choose by agreement on pairs: model_selection.agreement_scorer."
+            )
+        given = {"X": select(X, slice(None), rows), "y": y[rows]}
+        if groups is not None:
+            given["groups"] = groups[rows]
+        return rows, given, groups, told
+
+    def _has_target(self, X):
+        """Return X as a table, which rows have the target, and its name."""
+        X = template_of(X)  # itself, or an error
+        if not is_frame(X):
+            X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+        blocks = resolve_table(self.modalities, X)
+        target = position_of(self.target, blocks.names, "target")
+        # Scattered NaN and words elsewhere are for the steps of a pipeline.
+        block = check_array(
+            select(X, blocks.of_table(target)),
+            dtype=FLOATS,
+            ensure_all_finite=False,
+            input_name="X",
+        )
+        _, _, missing = not_finite(block)
+        return X, ~missing, blocks.names[target]
+
+
+def _folds(cv, rows, given, groups, n_samples, told):
+    """Yield the folds of all rows that a splitter of the testable ones makes."""
+    others = np.setdiff1d(np.arange(n_samples), rows)
+    numbers = None if groups is None else group_numbers(groups)
+    for train, test in _splits(cv, given, told):
+        train, test = np.sort(np.concatenate([rows[train], others])), rows[test]
+        if numbers is not None:
+            train = train[~np.isin(numbers[train], numbers[test])]
+        yield train, test
+
+
+def _splits(cv, given, told):
+    """Yield splits of the testable rows; what goes wrong is said of them."""
+    n_rows = len(given["y"])
+    try:
+        for train, test in cv.split(**given):
+            train, test = np.asarray(train), np.asarray(test)
+            last = max(int(part.max(initial=-1)) for part in (train, test))
+            if last >= n_rows:
+                raise ValueError(
+                    f"it names row {last}, but is given the {n_rows} testable rows only. Where it "
+                    "is made from a list of rows, list just these."
+                )
+            yield train, test
+    except ValueError as error:
+        raise ValueError(
+            f"{_name(cv)} cannot split the rows that TransferSplit may test ({told}): {error}"
+        ) from error
+
+
+def _name(cv) -> str:
+    return type(cv).__name__
