@@ -149,7 +149,7 @@ BAD_TRANSFER = {
     ),
     "no y": ({}, {"y": None}, "requires y to be passed"),
     "continuous y": ({}, {"y": DATA.X[:, 0]}, "Unknown label type"),
-    "NaN in y": ({}, {"y": np.r_[np.nan, np.zeros(59)]}, "y contains NaN: row 0"),
+    "NaN in y": ({}, {"y": np.full(60, np.nan)}, "y contains NaN: row 0"),
     "short y": ({}, {"y": DATA.y[:-1]}, "inconsistent numbers of samples"),
     "mixture": ({"mixture": NearestNeighbors()}, {}, "is no mixture: use an estimator of sklearn"),
     "a classifier for a mixture": ({"mixture": GaussianNB()}, {}, "GaussianNB.. is no mixture"),

@@ -34,9 +34,9 @@ def known_labels(y, estimator_name: str):
             "with -1 for samples that have none."
         )
     y = vector_as_numpy(y)
-    words, floats = (np.asarray(y).dtype.kind == kind for kind in "Uf")
+    words = np.asarray(y).dtype.kind == "U"
     y = column_or_1d(_plain(y), warn=True)
-    if floats and np.isnan(y).any() and not np.isnan(y).all():  # integers with gaps
+    if y.dtype.kind == "f" and np.isnan(y).any() and not np.isnan(y).all():  # numbers with gaps
         y = y.astype(object)
     blank = np.zeros(len(y), dtype=bool)
     if y.dtype.kind == "O":

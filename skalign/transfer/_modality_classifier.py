@@ -258,7 +258,8 @@ class Predictor:
             lacking = "every modality" if self.fused else f"the target {name!r}"
             warnings.warn(
                 f"{missing} of {len(X)} rows lack {lacking}, the first is row "
-                f"{np.flatnonzero(~usable)[0]}: they get the class prior. To cross-validate, use TransferSplit.",
+                f"{np.flatnonzero(~usable)[0]}: they get the class prior. To cross-validate, let "
+                "TransferSplit split the rows.",
                 UserWarning,
                 stacklevel=5,
             )

@@ -96,9 +96,7 @@ def test_a_kernel_without_weight_is_dropped():
     X, _, posterior = clusters(np.random.default_rng(0), n=400)
     task = task_of(X, posterior)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            _distillation, "calibrate", lambda s, *rest: [*calibrate(s[:1], *rest), 0.0]
-        )
+        patch.setattr(_distillation, "calibrate", lambda s, *rest: [*calibrate(s[:1], *rest), 0.0])
         dropped = distil(task)
     without = distil(task, kernel=False)
     Z = np.random.default_rng(1).normal(size=(50, 3))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
+from skalign._blocks import resolve
 from skalign.alignment._encoder import ModalityEncoder
 from skalign.transfer._kernel import DistilledModel
 from skalign.transfer._modality_classifier import ModalityClassifier
@@ -33,7 +34,7 @@ def classifier(model, maps, d):
     direct, n_classes = model.of_features(coef, mean), len(model.intercept)
     predictor, encoder = (model, maps) if direct is None else (direct, None)
     target = TargetModel(predictor, encoder, np.full(n_classes, 1 / n_classes))
-    return ModalityClassifier._from_model(target, np.arange(n_classes), "video", d, None)
+    return ModalityClassifier._from_model(target, np.arange(n_classes), resolve([1, d], d + 1), 1)
 
 
 @few

@@ -62,9 +62,7 @@ def test_inner_products_of_features_are_the_kernel(rng, bandwidth):
 def test_discriminant_of_sums_is_that_of_points(rng, n_landmarks, ridge):
     """Principal axes of the features themselves, and the discriminant of their scores."""
     Z, resp, weights = draw(rng)
-    model = kernel_lda(
-        Z, Z.var(axis=0).sum(), resp, weights, n_landmarks=n_landmarks, ridge=ridge
-    )
+    model = kernel_lda(Z, Z.var(axis=0).sum(), resp, weights, n_landmarks=n_landmarks, ridge=ridge)
     assert len(model.landmarks) == min(n_landmarks, len(Z))
     scores = model.scores(Z)
     axes = principal_axes(scores, weights)

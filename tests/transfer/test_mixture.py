@@ -1,4 +1,4 @@
-"""Mixtures in the aligned space: log densities, laws of classes, and classes of components."""
+"""Mixtures in the aligned space: log densities, components, and classes of components."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 from skalign.transfer._mixture import (
-    GaussianLaw,
+    GaussianComponents,
     component_classes,
-    fit_law,
-    join,
+    fit_components,
     log_density,
     responsibilities,
 )
+from skalign.transfer._modality_classifier import fuse
 
 relaxed = settings(deadline=None)
 few = settings(deadline=None, max_examples=25)
@@ -29,17 +29,17 @@ def covariance(rng, d):
     return root @ root.T / (2 * d) + 0.2 * np.eye(d)
 
 
-def draw_law(rng, n_components, d, tied):
+def draw_components(rng, n_components, d, tied):
     """Draw weights, means and covariances."""
     weights = rng.dirichlet(np.ones(n_components))
     means = 3 * rng.normal(size=(n_components, d))
     covs = [covariance(rng, d) for _ in range(n_components)]
-    return GaussianLaw(weights, means, covs[0] if tied else np.array(covs))
+    return GaussianComponents(weights, means, covs[0] if tied else np.array(covs))
 
 
-def draw_posterior(rng, n, n_classes, sharpness=1.0):
+def draw_posterior(rng, n, n_classes, certainty=1.0):
     """Draw probabilities of classes."""
-    return rng.dirichlet(np.full(n_classes, 1 / sharpness), size=n)
+    return rng.dirichlet(np.full(n_classes, 1 / certainty), size=n)
 
 
 def one_hot(labels, n_classes):
@@ -47,7 +47,7 @@ def one_hot(labels, n_classes):
     return np.eye(n_classes)[labels]
 
 
-def assert_same_law(a, b, rtol=1e-9):
+def assert_same_components(a, b, rtol=1e-9):
     """Same parameters up to rounding."""
     for name in ("weights", "means", "covariances"):
         x, y = getattr(a, name), getattr(b, name)
@@ -65,14 +65,14 @@ def assert_probabilities(proba, shape):
 @given(generators, counts, widths, tied_or_not)
 def test_log_density_is_that_of_scipy(rng, n_components, d, tied):
     """Tied or not, each component has the Gaussian density of its parameters."""
-    law = draw_law(rng, n_components, d, tied)
+    components = draw_components(rng, n_components, d, tied)
     Z = 4 * rng.normal(size=(10, d))
-    found = log_density(Z, law)
-    assert law.tied is tied
+    found = log_density(Z, components)
+    assert components.tied is tied
     assert found.shape == (10, n_components)
     for k in range(n_components):
-        cov = law.covariances if tied else law.covariances[k]
-        expected = multivariate_normal.logpdf(Z, law.means[k], cov)
+        cov = components.covariances if tied else components.covariances[k]
+        expected = multivariate_normal.logpdf(Z, components.means[k], cov)
         np.testing.assert_allclose(found[:, k], expected, rtol=1e-9, atol=1e-9)
 
 
@@ -80,16 +80,16 @@ def test_log_density_is_that_of_scipy(rng, n_components, d, tied):
 @given(generators, counts, widths, tied_or_not)
 def test_responsibilities_are_bayes_rule(rng, n_components, d, tied):
     """Weight times density, made to sum to one."""
-    law = draw_law(rng, n_components, d, tied)
+    components = draw_components(rng, n_components, d, tied)
     Z = 4 * rng.normal(size=(10, d))
-    covs = [law.covariances] * n_components if tied else law.covariances
+    covs = [components.covariances] * n_components if tied else components.covariances
     joint = np.column_stack(
         [
             w * multivariate_normal.pdf(Z, mean, cov)
-            for w, mean, cov in zip(law.weights, law.means, covs, strict=True)
+            for w, mean, cov in zip(components.weights, components.means, covs, strict=True)
         ]
     )
-    found = responsibilities(Z, law)
+    found = responsibilities(Z, components)
     assert_probabilities(found, (10, n_components))
     total = joint.sum(axis=1, keepdims=True)
     seen = total[:, 0] > 1e-200
@@ -99,61 +99,61 @@ def test_responsibilities_are_bayes_rule(rng, n_components, d, tied):
 @pytest.mark.parametrize("tied", [True, False])
 def test_responsibilities_far_away(tied):
     """Where every density underflows rows still sum to one."""
-    law = draw_law(np.random.default_rng(0), 3, 2, tied)
+    components = draw_components(np.random.default_rng(0), 3, 2, tied)
     Z = np.array([[1e3, -1e3], [-1e6, 0.0], [0.0, 1e8]])
-    assert_probabilities(responsibilities(Z, law), (3, 3))
+    assert_probabilities(responsibilities(Z, components), (3, 3))
 
 
 def test_a_component_without_weight_is_never_chosen():
     """Not even at its own mean, and without a warning."""
-    law = GaussianLaw(np.array([1.0, 0.0]), np.array([[0.0], [5.0]]), np.eye(1))
-    np.testing.assert_array_equal(responsibilities(np.array([[5.0]]), law), [[1, 0]])
+    components = GaussianComponents(np.array([1.0, 0.0]), np.array([[0.0], [5.0]]), np.eye(1))
+    np.testing.assert_array_equal(responsibilities(np.array([[5.0]]), components), [[1, 0]])
 
 
 @relaxed
 @given(generators, counts, widths, tied_or_not)
-def test_law_of_certain_labels_is_that_of_the_classes(rng, n_classes, d, tied):
+def test_components_of_certain_labels_are_the_classes(rng, n_classes, d, tied):
     """Means are class means, weights are class frequencies."""
     labels = np.concatenate([np.arange(n_classes), rng.integers(n_classes, size=40)])
     Z = rng.normal(size=(len(labels), d)) + labels[:, None]
     w = rng.uniform(0.5, 2, size=len(labels))
-    law = fit_law(Z, one_hot(labels, n_classes), w, tied)
+    components = fit_components(Z, one_hot(labels, n_classes), w, tied)
     means = [np.average(Z[labels == c], axis=0, weights=w[labels == c]) for c in range(n_classes)]
-    np.testing.assert_allclose(law.means, means, atol=1e-4)
-    np.testing.assert_allclose(law.weights, np.bincount(labels, w) / w.sum())
+    np.testing.assert_allclose(components.means, means, atol=1e-4)
+    np.testing.assert_allclose(components.weights, np.bincount(labels, w) / w.sum())
 
 
 @pytest.mark.parametrize("d", [1, 3])
 def test_covariances_approach_those_of_the_classes(d):
     """With many rows a component has its own covariance, and tied ones the mean of them."""
     rng, n = np.random.default_rng(0), 20_000
-    law = draw_law(rng, 3, d, tied=False)
+    components = draw_components(rng, 3, d, tied=False)
     labels = rng.choice(3, size=n, p=[0.2, 0.3, 0.5])
-    roots = np.linalg.cholesky(law.covariances)
-    Z = law.means[labels] + np.einsum("nij,nj->ni", roots[labels], rng.normal(size=(n, d)))
+    roots = np.linalg.cholesky(components.covariances)
+    Z = components.means[labels] + np.einsum("nij,nj->ni", roots[labels], rng.normal(size=(n, d)))
     resp = one_hot(labels, 3)
     own = np.array([np.cov(Z[labels == c].T, bias=True).reshape(d, d) for c in range(3)])
-    found = fit_law(Z, resp, np.ones(n), tied=False)
+    found = fit_components(Z, resp, np.ones(n), tied=False)
     np.testing.assert_allclose(found.covariances, own, atol=0.01)
     pooled = np.einsum("c,cij->ij", np.bincount(labels) / n, own)
     np.testing.assert_allclose(
-        fit_law(Z, resp, np.ones(n), tied=True).covariances, pooled, atol=0.01
+        fit_components(Z, resp, np.ones(n), tied=True).covariances, pooled, atol=0.01
     )
 
 
 @relaxed
 @given(generators, counts, widths, tied_or_not, st.integers(3, 30))
-def test_law_is_always_a_law(rng, n_components, d, tied, n):
+def test_components_are_always_gaussian(rng, n_components, d, tied, n):
     """From any responsibilities: weights sum to one, covariances are positive definite."""
     Z = rng.normal(size=(n, d)) * 10.0 ** rng.uniform(-3, 3)
-    law = fit_law(Z, draw_posterior(rng, n, n_components, 10), np.ones(n), tied)
-    assert law.weights.sum() == pytest.approx(1)
-    assert law.means.shape == (n_components, d)
-    covs = law.covariances[None] if tied else law.covariances
+    components = fit_components(Z, draw_posterior(rng, n, n_components, 10), np.ones(n), tied)
+    assert components.weights.sum() == pytest.approx(1)
+    assert components.means.shape == (n_components, d)
+    covs = components.covariances[None] if tied else components.covariances
     np.testing.assert_allclose(covs, covs.transpose(0, 2, 1), rtol=1e-9)
     assert np.all(np.linalg.eigvalsh(covs)[:, 0] > 0)
-    assert np.isfinite(log_density(Z, law)).all()
-    assert_probabilities(responsibilities(Z, law), (n, n_components))
+    assert np.isfinite(log_density(Z, components)).all()
+    assert_probabilities(responsibilities(Z, components), (n, n_components))
 
 
 @relaxed
@@ -166,7 +166,9 @@ def test_weights_are_repeated_rows(rng, n_components, d, tied):
     w[0] += 1
     rows = np.repeat(np.arange(20), w.astype(int))
     ones = np.ones(len(rows))
-    assert_same_law(fit_law(Z, resp, w, tied), fit_law(Z[rows], resp[rows], ones, tied))
+    assert_same_components(
+        fit_components(Z, resp, w, tied), fit_components(Z[rows], resp[rows], ones, tied)
+    )
     np.testing.assert_allclose(
         component_classes(resp, classes, w),
         component_classes(resp[rows], classes[rows], ones),
@@ -182,7 +184,9 @@ def test_order_of_rows_is_no_matter(rng, n_components, d, tied):
     resp, classes = draw_posterior(rng, 30, n_components), draw_posterior(rng, 30, 3)
     order = rng.permutation(30)
     shuffled = Z[order], resp[order], classes[order], w[order]
-    assert_same_law(fit_law(Z, resp, w, tied), fit_law(shuffled[0], shuffled[1], w[order], tied))
+    assert_same_components(
+        fit_components(Z, resp, w, tied), fit_components(shuffled[0], shuffled[1], w[order], tied)
+    )
     np.testing.assert_allclose(
         component_classes(resp, classes, w),
         component_classes(shuffled[1], shuffled[2], shuffled[3]),
@@ -192,60 +196,62 @@ def test_order_of_rows_is_no_matter(rng, n_components, d, tied):
 
 @relaxed
 @given(generators, counts, widths, tied_or_not, st.floats(0, 100))
-def test_law_moves_with_the_latents(rng, n_components, d, tied, offset):
+def test_components_move_with_the_latents(rng, n_components, d, tied, offset):
     """A shift of the latents shifts the means, and densities stay as they are."""
     Z = rng.normal(size=(60, d))
     resp, w = draw_posterior(rng, 60, n_components), np.ones(60)
-    law, moved = fit_law(Z, resp, w, tied), fit_law(Z + offset, resp, w, tied)
-    np.testing.assert_allclose(moved.means, law.means + offset, atol=1e-6)
-    np.testing.assert_allclose(moved.covariances, law.covariances, atol=1e-5)
-    found, expected = log_density(Z + offset, moved), log_density(Z, law)
+    components, moved = fit_components(Z, resp, w, tied), fit_components(Z + offset, resp, w, tied)
+    np.testing.assert_allclose(moved.means, components.means + offset, atol=1e-6)
+    np.testing.assert_allclose(moved.covariances, components.covariances, atol=1e-5)
+    found, expected = log_density(Z + offset, moved), log_density(Z, components)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_law_far_from_the_origin():
-    """Latents that are not centred may be far away; their law is no less definite for that."""
+def test_components_far_from_the_origin():
+    """Latents that are not centred may be far away; densities are no less definite for that."""
     rng = np.random.default_rng(0)
     Z, resp = rng.normal(size=(60, 2)), draw_posterior(rng, 60, 3)
-    law, moved = (fit_law(Z + offset, resp, np.ones(60), tied=True) for offset in (0, 1e8))
-    found, expected = log_density(Z + 1e8, moved), log_density(Z, law)
+    components, moved = (
+        fit_components(Z + offset, resp, np.ones(60), tied=True) for offset in (0, 1e8)
+    )
+    found, expected = log_density(Z + 1e8, moved), log_density(Z, components)
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 @relaxed
 @given(generators, widths, tied_or_not)
-def test_a_component_without_rows_has_a_law(rng, d, tied):
+def test_a_component_without_rows_has_a_density(rng, d, tied):
     """It weighs nothing, lies among the data and has a finite density; others do not notice."""
     Z, labels = rng.normal(size=(30, d)) + 5, rng.integers(2, size=30)
-    law = fit_law(Z, one_hot(labels, 3), np.ones(30), tied)
-    assert law.weights[2] == 0
-    assert np.all((law.means[2] > Z.min(axis=0)) & (law.means[2] < Z.max(axis=0)))
-    assert np.isfinite(log_density(Z, law)).all()
-    np.testing.assert_array_equal(responsibilities(Z, law)[:, 2], 0)
-    without = fit_law(Z, one_hot(labels, 2), np.ones(30), tied)
-    np.testing.assert_allclose(law.means[:2], without.means)
-    covs = law.covariances if tied else law.covariances[:2]
+    components = fit_components(Z, one_hot(labels, 3), np.ones(30), tied)
+    assert components.weights[2] == 0
+    assert np.all((components.means[2] > Z.min(axis=0)) & (components.means[2] < Z.max(axis=0)))
+    assert np.isfinite(log_density(Z, components)).all()
+    np.testing.assert_array_equal(responsibilities(Z, components)[:, 2], 0)
+    without = fit_components(Z, one_hot(labels, 2), np.ones(30), tied)
+    np.testing.assert_allclose(components.means[:2], without.means)
+    covs = components.covariances if tied else components.covariances[:2]
     np.testing.assert_allclose(covs, without.covariances)
 
 
-def test_latents_without_variance_have_a_law():
-    """Rows that are all equal have a law in which they are likely."""
+def test_latents_without_variance_have_a_density():
+    """Rows that are all equal have components in which they are likely."""
     for n in (1, 2, 5):
         for value in (0.0, 0.1, 3.0, 1e3 / 7):
             Z = np.full((n, 2), value)
-            law = fit_law(Z, np.full((n, 2), 0.5), np.ones(n), tied=True)
-            np.testing.assert_allclose(law.means, value)
-            assert np.isfinite(log_density(Z, law)).all()
+            components = fit_components(Z, np.full((n, 2), 0.5), np.ones(n), tied=True)
+            np.testing.assert_allclose(components.means, value)
+            assert np.isfinite(log_density(Z, components)).all()
 
 
-def test_classes_that_are_points_have_a_law():
+def test_classes_that_are_points_have_densities():
     """Embeddings of class names, say: no variance within classes."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
         labels = np.concatenate([[0, 1], rng.integers(2, size=40)])
         Z = rng.normal(size=(2, 1))[labels]
-        law = fit_law(Z, one_hot(labels, 2), np.ones(len(Z)), tied=True)
-        np.testing.assert_array_equal(responsibilities(Z, law).argmax(axis=1), labels)
+        components = fit_components(Z, one_hot(labels, 2), np.ones(len(Z)), tied=True)
+        np.testing.assert_array_equal(responsibilities(Z, components).argmax(axis=1), labels)
 
 
 @relaxed
@@ -314,7 +320,7 @@ def test_a_component_without_pairs_gets_the_prior(rng):
 
 @relaxed
 @given(generators, st.integers(2, 4), st.integers(1, 3))
-def test_join_is_bayes_for_independent_modalities(rng, n_classes, n_modalities):
+def test_fusion_is_bayes_for_independent_modalities(rng, n_classes, n_modalities):
     """Posteriors of modalities that are independent given the class multiply to the joint one."""
     prior = rng.dirichlet(np.ones(n_classes))
     likelihoods = rng.uniform(0.1, 1, size=(n_modalities, 20, n_classes))
@@ -322,13 +328,13 @@ def test_join_is_bayes_for_independent_modalities(rng, n_classes, n_modalities):
     probas = [part / part.sum(axis=1, keepdims=True) for part in parts]
     joint = prior * np.prod(likelihoods, axis=0)
     otherwise = rng.dirichlet(np.ones(n_classes))
-    found, usable = join(probas, [1.0] * n_modalities, prior, otherwise)
+    found, usable = fuse(probas, [1.0] * n_modalities, prior, otherwise)
     np.testing.assert_allclose(found, joint / joint.sum(axis=1, keepdims=True), rtol=1e-9)
     assert usable.all()
     for proba in probas:
         proba[:5] = np.nan
     probas[0][3] = prior
-    found, usable = join(probas, [0.5] * n_modalities, prior, otherwise)
+    found, usable = fuse(probas, [0.5] * n_modalities, prior, otherwise)
     np.testing.assert_array_equal(found[:3], np.tile(otherwise, (3, 1)))
     np.testing.assert_array_equal(found[3], prior)
     np.testing.assert_array_equal(usable[:5], [False, False, False, True, False])

@@ -174,11 +174,13 @@ def test_continuous_labels_are_refused(y):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("container", [np.array, pd.Series])
-def test_nan_among_numbers_is_refused(container, dtype):
-    """The message has the first row and the way out."""
-    y = container(np.array([0, 1, np.nan, np.nan], dtype=dtype))
-    with pytest.raises(ValueError, match=r"y contains NaN: row 2.*-1"):
-        known_labels(y, "Transfer")
+def test_nan_among_numbers_is_no_label(container, dtype):
+    """Tables make floats of integers with gaps; where nothing but NaN is given, it is said."""
+    y, known = known_labels(container(np.array([0, 1, np.nan, -1], dtype=dtype)), "Transfer")
+    assert known.tolist() == [True, True, False, False]
+    assert y[known].tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"y contains NaN: row 0.*-1"):
+        known_labels(container(np.full(3, np.nan, dtype=dtype)), "Transfer")
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf])
