@@ -374,7 +374,7 @@ def select(X, columns: Columns, rows=None):
     return take(X, slice(None) if rows is None else rows, columns)
 
 
-def stack_modalities(*blocks, widths=None) -> np.ndarray:
+def stack_modalities(*blocks: Any, widths: Sequence[int] | None = None) -> np.ndarray:
     """Put the blocks of several modalities side by side, ``None`` where one is missing.
 
     Parameters

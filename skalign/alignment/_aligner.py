@@ -2,6 +2,7 @@
 
 import warnings
 from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -168,17 +169,17 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def __init__(
         self,
-        n_components="auto",
+        n_components: int | Literal["auto"] | None = "auto",
         *,
-        modalities=None,
-        whiten=True,
-        center=True,
-        shrinkage="auto",
-        tol=None,
-        solver="auto",
-        random_state=None,
-        verbose=False,
-    ):
+        modalities: Any = None,
+        whiten: bool = True,
+        center: bool = True,
+        shrinkage: float | Literal["auto"] | None = "auto",
+        tol: float | None = None,
+        solver: Literal["auto", "covariance", "qr"] = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.n_components = n_components
         self.modalities = modalities
         self.whiten = whiten
@@ -189,7 +190,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn the maps from the pairs, helped by the rows that lack a modality.
 
         Parameters
@@ -212,7 +213,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If a block is partly NaN or holds infinity, if there are fewer than two pairs, if a
             modality is constant, or if ``n_components`` exceeds the rank of a modality.
         """
-        with restored_on_error(vars(self)):
+        with restored_on_error(self.__dict__):
             self._check_parameters()
             rows, names = self._read(X, sample_weight, reset=True)
             self._learn(rows, names)
@@ -227,7 +228,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             )
         return self
 
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn from some more rows: as `fit` on all rows so far together, up to rounding.
 
         Keeps sums of the rows, not the rows, for more of them and for `merge`. With
@@ -261,14 +262,14 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 UserWarning,
                 stacklevel=2,
             )
-        with restored_on_error(vars(self)):
+        with restored_on_error(self.__dict__):
             self._check_parameters()
             rows, names = self._read(X, sample_weight, reset=first, least=1)
             # a root, as exact as can be, unless speed is asked for
             seen = Accumulated.of(rows, "covariance" if self.solver == "covariance" else "qr")
             return self._learn_from_sums(seen if first else self._seen().merged(seen), names)
 
-    def merge(self, other):
+    def merge(self, other: "NullSpaceAligner") -> Self:
         """Add what another aligner has seen: as if its rows had been given to `partial_fit`.
 
         Parameters
@@ -296,11 +297,11 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             map(np.array_equal, mine, theirs)
         ):
             raise ValueError("aligners to merge must have the same features and modalities.")
-        with restored_on_error(vars(self)):
+        with restored_on_error(self.__dict__):
             names = getattr(self, "feature_names_in_", None)
             return self._learn_from_sums(self._seen().merged(other._seen()), names)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Encode samples: the mean of the encodings of the modalities that each has.
 
         Parameters
@@ -320,7 +321,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_is_fitted(self)
         return self._mapped(encoded_rows, X, self.n_components_)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Any:
         """Map latents back to the features of all modalities.
 
         Parameters
@@ -345,7 +346,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         function = partial(decoded_rows, encoders=self._encoders)
         return _dask.map_rows(function, X, Z, len(self.loadings_))
 
-    def impute(self, X):
+    def impute(self, X: Any) -> Any:
         """Fill missing blocks with their best linear estimate from the blocks that are present.
 
         Parameters
@@ -360,9 +361,11 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         filled = self._mapped(imputed_rows, X, len(self.loadings_))
-        return in_container(filled, vars(self), X, np.sort(np.concatenate(self.modality_columns_)))
+        return in_container(
+            filled, self.__dict__, X, np.sort(np.concatenate(self.modality_columns_))
+        )
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean pointwise mutual information between the modalities of the pairs, in nats.
 
         Under the fitted Gaussian model, and on whatever pairs are given: on held-out pairs it
@@ -425,7 +428,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
         ``validated`` are attributes of who has validated the rows, if that is somebody else.
         """
-        vars(self).pop("_sums", None)
+        self.__dict__.pop("_sums", None)
         for name in {"n_features_in_", "feature_names_in_"}.intersection(validated):
             setattr(self, name, validated[name])
         self._store_blocks(rows.blocks)
@@ -475,11 +478,16 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     @property
     def _encoders(self):
-        both = [(e.coef_, e.mean_, e.decoder_coef_) for e in self.encoders_]
-        return Encoders(*map(list, zip(*both, strict=True)), self._blocks, self.latent_covariance_)
+        return Encoders(
+            [e.coef_ for e in self.encoders_],
+            [e.mean_ for e in self.encoders_],
+            [e.decoder_coef_ for e in self.encoders_],
+            self._blocks,
+            self.latent_covariance_,
+        )
 
     @property
-    def named_encoders_(self):
+    def named_encoders_(self) -> Bunch:
         """Encoders by the name of their modality."""
         check_is_fitted(self)
         return Bunch(**dict(zip(self.modality_names_, self.encoders_, strict=True)))

@@ -84,10 +84,10 @@ def learn_from_all(
     totals = [_all_rows(groups, m, widths) for m in everyone]
     blocks = [whiten_block(total, np.arange(len(total.mean)), tol, eps) for total in totals]
     white = _White(blocks, [total.mean for total in totals])
-    parts = [white.part(group) for group in groups]
+    shown = [white.part(group) for group in groups]
     alphas = [block_shrinkage(b, shrinkage, pairs.moments.weight) for b in pairs.blocks]
-    start = replace(parts[0], cov=_shrunk(parts[0].cov, blocks, alphas))
-    mean, cov = expectation_maximisation([start, *parts[1:]])
+    start = replace(shown[0], cov=_shrunk(shown[0].cov, blocks, alphas))
+    mean, cov = expectation_maximisation([start, *shown[1:]])
 
     moved = np.empty_like(pairs.moments.mean)
     for m, columns in enumerate(pairs.columns):

@@ -1,6 +1,7 @@
 """Affine maps into the aligned space: one modality's on its own, and those of all together."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -76,7 +77,7 @@ class ModalityEncoder(TransformerMixin, BaseEstimator):
             encoder.feature_names_in_ = np.asarray(feature_names, dtype=object)
         return encoder
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Do nothing: an encoder comes fitted.
 
         Parameters
@@ -93,7 +94,7 @@ class ModalityEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Encode samples of this modality.
 
         Parameters
@@ -110,7 +111,7 @@ class ModalityEncoder(TransformerMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=accepted(X, FLOATS))
         return affine(as_rows(X), self.coef_.T, self.mean_)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: Any) -> Any:
         """Map latents back to this modality: the best linear estimate of the features.
 
         Parameters
@@ -129,7 +130,7 @@ class ModalityEncoder(TransformerMixin, BaseEstimator):
             raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(self.coef_)} components.")
         return affine(as_rows(Z), self.decoder_coef_.T, np.zeros(len(self.coef_)), self.mean_)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the latents: the name of the modality, and a number.
 
         Parameters

@@ -221,4 +221,6 @@ def whiten_block(moments: Moments, columns, tol: float | None, eps: float) -> Wh
 def _is_coarse(block: WhitenedBlock) -> bool:
     """Whether the block loses digits that a root would keep."""
     deficient = block.rank < np.sum(block.scale > 0)
-    return deficient or block.singular_values[0] > WELL_CONDITIONED * block.singular_values[-1]
+    return bool(
+        deficient or block.singular_values[0] > WELL_CONDITIONED * block.singular_values[-1]
+    )

@@ -6,7 +6,9 @@ cannot be tested, less those that share a group with a test row of the fold.
 """
 
 import warnings
+from collections.abc import Iterator
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
@@ -91,12 +93,12 @@ class TransferSplit(BaseCrossValidator):
     True
     """
 
-    def __init__(self, cv=None, *, modalities=None, target=1):
+    def __init__(self, cv: Any = None, *, modalities: Any = None, target: int | str = 1) -> None:
         self.cv = cv
         self.modalities = modalities
         self.target = target
 
-    def split(self, X, y=None, groups=None):
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Any]:
         """Split the rows into training and test sets.
 
         Parameters
@@ -132,7 +134,7 @@ class TransferSplit(BaseCrossValidator):
         rows, given, groups, told = self._testable(cv, X, y, groups)
         return _folds(cv, rows, given, groups, len(y), told)
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Count the folds.
 
         Parameters
@@ -154,7 +156,7 @@ class TransferSplit(BaseCrossValidator):
         _, given, _, _ = self._testable(cv, X, y, groups)
         return cv.get_n_splits(**given)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRequest:
         """Tell which metadata `split` takes: what the wrapped splitter requests.
 
         Returns

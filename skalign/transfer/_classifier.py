@@ -4,6 +4,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn import get_config
@@ -165,17 +166,17 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        aligner=None,
-        mixture=None,
-        target_space="whole",
-        source=0,
-        target=1,
-        predict_from="target",
-        random_state=None,
-        verbose=False,
-    ):
+        aligner: Any = None,
+        mixture: Any = None,
+        target_space: Literal["whole", "aligned"] = "whole",
+        source: int | str = 0,
+        target: int | str = 1,
+        predict_from: Literal["target", "available"] = "target",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.estimator = estimator
         self.aligner = aligner
         self.mixture = mixture
@@ -186,7 +187,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None, **params):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> Self:
         """Learn to classify the target modality.
 
         Parameters
@@ -216,12 +217,12 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             than two rows have every modality.
         """
         self._check_parameters()
-        with restored_on_error(vars(self)):
+        with restored_on_error(self.__dict__):
             soft = self._fit_source_and_aligner(X, y, sample_weight, params)
             self._learn_targets(soft)
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Any:
         """Class probabilities.
 
         Parameters
@@ -238,7 +239,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         check_is_fitted(self)
         return self._mapped(predicted_proba, X, len(self.classes_), np.float64)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of the class probabilities.
 
         Parameters
@@ -254,7 +255,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         check_is_fitted(self)
         return self._mapped(predicted_log_proba, X, len(self.classes_), np.float64)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Most probable classes.
 
         Parameters
@@ -270,7 +271,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         check_is_fitted(self)
         return self._mapped(predicted_labels, X, None, self.classes_.dtype)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of `predict`.
 
         Parameters
@@ -293,7 +294,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         """
         return labelled_accuracy(self.predict(X), y, self.classes_, sample_weight)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.
 
         Returns
@@ -350,7 +351,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
                 f"{self.n_features_in_}."
             )
         blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
-        roles = self.source_, self.target_ = blocks.two_positions(self.source, self.target)
+        roles = blocks.two_positions(self.source, self.target)
+        self.source_, self.target_ = roles[0], roles[1]
         every = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
         names = column_names(table)
         table, y, rows = drawn(every, table, y, self.source_, type(self).__name__)
@@ -362,12 +364,12 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         if not is_frozen:
             aligner._check_parameters()
             self._say(f"aligner: {every.shape[1]:,} columns")
-            aligner._learn(every if weighted else every.unweighted(), names, vars(self))
+            aligner._learn(every if weighted else every.unweighted(), names, self.__dict__)
         self._say(f"source: {int(known.sum()):,} labelled rows of {len(y):,}")
         estimator = clone(self._estimator())
         set_seed(estimator, self.random_state)
         self.classes_, soft = soft_labels(
-            estimator, blocks.select(table), y, known, rows, *roles, to_estimator
+            estimator, blocks.select(table), y, known, rows, roles, to_estimator
         )
         self.estimator_, self.aligner_ = estimator, aligner
         return soft if weighted else replace(soft, rows=rows.unweighted())
@@ -398,7 +400,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             some = np.flatnonzero(soft.present[soft.pairs].any(axis=0)).tolist()
             wanted = [m for m in some if m != self.source_]
         for name in ("agreement_", "mixture_", "component_class_proba_"):
-            vars(self).pop(name, None)  # of an earlier fit
+            self.__dict__.pop(name, None)  # of an earlier fit
         self._say("target: learning its classes")
         if self.mixture is None:
             models = {m: self._distilled(soft, m, options) for m in wanted}

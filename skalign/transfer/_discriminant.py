@@ -9,8 +9,21 @@ classes is
 
 :math:`A` knows no labels, so that a change of labels costs C-by-C algebra (Woodbury): with
 :math:`G = M A^{-1} M^\top` and :math:`Q = (I - g \Pi G)^{-1}` the discriminant, the log density up
-to a constant per point, is :math:`x^\top A^{-1} M^\top Q - \tfrac12 \mathrm{diag}(G Q)`. Leaving a
-point out changes one mean and adds a rank-one term to :math:`A`: closed form as well.
+to a constant per point, is :math:`x^\top A^{-1} M^\top Q - \tfrac12 \mathrm{diag}(G Q)`.
+
+Without a point :math:`x` of labels :math:`r_c`, which include its weight, class :math:`c` of weight
+:math:`n_c` has the mean :math:`(n_c \mu_c - r_c x) / (n_c - r_c)`, and the covariance is
+
+.. math:: T_{-x} = T - \sum_c b_c (\mu_c - x) (\mu_c - x)^\top, \qquad
+          b_c = \frac{g}{\sum_i w_i} \frac{n_c r_c}{n_c - r_c} .
+
+Products of means and point by :math:`T^{-1}`, :math:`M T^{-1} M^\top = G Q` and
+:math:`M T^{-1} x = Q^\top M A^{-1} x`, give those by :math:`T_{-x}^{-1}` (Woodbury), with as many
+unknowns as the point has classes. Where classes are many, those of largest :math:`b_c` have a term
+each, and all others one together, at their mean :math:`\bar\mu` weighted by :math:`b_c`. That
+leaves :math:`\sum b_c (\mu_c - \bar\mu) (\mu_c - \bar\mu)^\top` over the others in, so that no
+squared distance between the point and a mean comes out too short by more than the share
+:math:`\sum b_c (\mu_c - \bar\mu)^\top T_{-x}^{-1} (\mu_c - \bar\mu)` of it.
 
 It needs sums over points alone, which may come block by block.
 """
@@ -27,8 +40,11 @@ from .._utils._rows import row_blocks, spread_rows
 RIDGE = 0.3
 # Principal scores whose variance is below this share of the largest are rounding.
 NEGLIGIBLE = 1e-10
-# A leave-one-out discriminant costs C**3 a point; at most so many multiplications are spent on
-# it, and so many points tell two choices apart.
+# Up to so many classes, each has a term of its own in what a point leaves; of more, so many.
+FEW_CLASSES = 40
+OWN_TERMS = 16
+# At most so many multiplications are spent on leave-one-out discriminants, and so many points
+# tell two choices apart.
 WORK = 4e8
 CHOICE_ROWS = 10_000
 # Powers of the target's own word that are tried.
@@ -88,7 +104,10 @@ def _in_order(mean, axes, variance, negligible):
 
 def affordable_rows(n: int, n_classes: int) -> np.ndarray:
     """Rows, evenly spread, for which a leave-one-out discriminant is worth its cost."""
-    return spread_rows(n, min(CHOICE_ROWS, max(1000, int(WORK / n_classes**3))))
+    cost = n_classes**3
+    if n_classes > FEW_CLASSES:
+        cost = n_classes * (n_classes + OWN_TERMS**2)
+    return spread_rows(n, min(CHOICE_ROWS, max(1000, int(WORK / cost))))
 
 
 @dataclass(frozen=True)
@@ -123,10 +142,13 @@ class SoftLDA:
         means = sums / counts[:, None]
         return cls(diagonal, keep, total, counts, means, (means / diagonal) @ means.T)
 
+    def _inverse(self):
+        shares = self.counts / self.total
+        return np.linalg.inv(np.eye(len(shares)) - self.keep * shares[:, None] * self.gram)
+
     def discriminant(self):
         """Coefficients (p, C) and intercept (C,) of the discriminant."""
-        shares = self.counts / self.total
-        inverse = np.linalg.inv(np.eye(len(shares)) - self.keep * shares[:, None] * self.gram)
+        inverse = self._inverse()
         return (self.means / self.diagonal).T @ inverse, -0.5 * np.diagonal(self.gram @ inverse)
 
     def leave_one_out(self, points, weighted, weights):
@@ -139,34 +161,69 @@ class SoftLDA:
             Their labels times their weights.
         weights : ndarray of shape (b,)
         """
-        own = points / self.diagonal
-        size = np.sum(own * points, axis=1)  # x' A^-1 x
+        inverse, n_classes = self._inverse(), len(self.counts)
+        means, own = self.gram @ inverse, points / self.diagonal  # M T^-1 M'
         project = own @ self.means.T
-        # a mean without its point is  a mu - q x
-        left = np.maximum(self.counts - weighted, 1e-3 * self.counts)
-        a, q = self.counts / left, weighted / left
-        share = self.keep * weights / self.total
-        lost = share / np.maximum(1 - share * size, 1e-6)  # Sherman-Morrison
+        cross = project @ inverse  # x' T^-1 M'
+        gained = self.keep / self.total * np.sum(project * self.counts * cross, axis=1)
+        cross = np.column_stack([cross, np.sum(own * points, axis=1) + gained])  # and x' T^-1 x
+        k = n_classes if n_classes <= FEW_CLASSES else OWN_TERMS
         out = np.empty(weighted.shape)
-        for s in row_blocks(len(out), out.shape[1] ** 2):
-            out[s] = self._without(a[s], q[s], size[s], project[s], lost[s], left[s])
+        for s in row_blocks(len(out), 4 * n_classes * (k + 2)):
+            left = np.maximum(self.counts - weighted[s], 1e-3 * self.counts)
+            squares, products = _without(
+                means, cross[s], *self._lost(weighted[s], weights[s], left, k)
+            )
+            a, q = self.counts / left, weighted[s] / left  # means without the point: a mu - q x
+            products, square = products[:, :-1], products[:, -1:]
+            out[s] = a * products - q * square
+            out[s] -= 0.5 * (a * (a * squares - 2 * q * products) + q * q * square)
         return out
 
-    def _without(self, a, q, size, project, lost, left):
-        scaled = a * project
-        moved = scaled - q * size[:, None]  # M_left A^-1 x
-        half = scaled - 0.5 * q * size[:, None]
-        right = np.empty((*a.shape, a.shape[1] + 1))
-        grams = right[:, :, :-1]
-        np.multiply(a[:, :, None] * self.gram, a[:, None, :], out=grams)
-        grams -= half[:, :, None] * q[:, None, :]
-        grams -= q[:, :, None] * half[:, None, :]
-        grams += (lost[:, None] * moved)[:, :, None] * moved[:, None, :]
-        right[:, :, -1] = moved * (1 + lost * size)[:, None]
-        system = grams * (-self.keep / self.total * left)[:, None, :]
-        system += np.eye(len(self.gram))
-        solved = np.linalg.solve(system, right)
-        return solved[:, :, -1] - 0.5 * np.einsum("ijj->ij", solved[:, :, :-1])
+    def _lost(self, weighted, weights, left, k):
+        """What T loses: a form (b, k + 2, k + 2) in vectors less x, and in x itself.
+
+        The vectors are the means of ``k`` classes, ``most``, and that of all others by their
+        shares in it, ``others``. That of x is for labels that do not quite sum to one and classes
+        that would have nothing ``left``: the mean of all points stands in for the weight.
+        """
+        b = self.counts * weighted / left
+        most = np.argpartition(b, -k, axis=1)[:, -k:]
+        others = b.copy()
+        np.put_along_axis(others, most, 0.0, axis=1)
+        together = others.sum(axis=1)
+        others /= np.maximum(together, np.finfo(float).tiny)[:, None]
+        b, r, left = (np.take_along_axis(m, most, axis=1) for m in (b, weighted, left))
+        counts, each = self.counts[most], np.arange(k)
+        added = 1 - (counts - r) / left
+        form = np.zeros((len(b), k + 2, k + 2))
+        form[:, each, each] = b - added * counts
+        form[:, :k, -1] = form[:, -1, :k] = -added * counts
+        form[:, k, k] = together
+        form[:, -1, -1] = weights - weighted.sum(axis=1) + np.sum(added * (r - counts), axis=1)
+        return most, others, self.keep / self.total * form
+
+
+def _without(means, cross, most, others, lost):
+    """Products by the inverse of what is left of T, from those by the inverse of T.
+
+    Squares of the means (b, C), and products of the point with them and itself (b, C + 1).
+    """
+    k = most.shape[1]
+    rows = np.empty((len(most), k + 2, cross.shape[1]))  # what the form is in, by means and x
+    rows[:, :k, :-1], rows[:, k, :-1] = means[most], others @ means
+    rows[:, :k, -1] = np.take_along_axis(cross, most, axis=1)
+    rows[:, k, -1] = np.sum(others * cross[:, :-1], axis=1)
+    rows[:, -1] = cross
+    rows[:, :-1] -= cross[:, None]
+    among = np.empty(lost.shape)
+    among[:, :, :k] = np.take_along_axis(rows, most[:, None], axis=2)
+    among[:, :, k] = np.einsum("ikc,ic->ik", rows[:, :, :-1], others)
+    among[:, :, -1] = rows[:, :, -1]
+    among[:, :, :-1] -= among[:, :, -1:]
+    gained = np.linalg.solve(np.eye(k + 2) - lost @ among, lost) @ rows
+    squares = np.diagonal(means) + np.einsum("ikc,ikc->ic", rows, gained)[:, :-1]
+    return squares, cross + np.einsum("ik,ikc->ic", rows[:, :, -1], gained)
 
 
 @dataclass(frozen=True)

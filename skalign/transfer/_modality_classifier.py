@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import softmax
@@ -90,7 +90,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
     CrossModalTransferClassifier : Learns it without a label in this modality.
     """
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Do nothing: the classifier comes fitted.
 
         Parameters
@@ -107,7 +107,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Any:
         """Class probabilities.
 
         Parameters
@@ -123,7 +123,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         X = self._validated(X)
         return from_numpy(self._predict_proba(X), X, X.dtype)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of the class probabilities.
 
         Parameters
@@ -139,7 +139,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         X = self._validated(X)
         return from_numpy(log_proba(self._predict_proba(X)), X, X.dtype)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Most probable classes.
 
         Parameters
@@ -166,7 +166,9 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         if feature_names is not None:
             classifier.feature_names_in_ = feature_names
         if model.encoder is not None:
-            encoder = ModalityEncoder._from_maps(*model.encoder, feature_names, blocks.names[m])
+            coef, mean, decoder = model.encoder
+            name = blocks.names[m]
+            encoder = ModalityEncoder._from_maps(coef, mean, decoder, feature_names, name)
             classifier.encoder_ = encoder
         if isinstance(predictor, MixtureModel):
             components = predictor.components

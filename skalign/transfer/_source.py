@@ -51,7 +51,7 @@ def set_seed(estimator, random_state) -> None:
     estimator.set_params(**unset)
 
 
-def soft_labels(estimator, table, y, known, rows: ArrayRows, source: int, target: int, params):
+def soft_labels(estimator, table, y, known, rows: ArrayRows, roles: tuple[int, int], params):
     """Step 1: fit the source classifier, and ask it what it thinks of the pairs.
 
     Parameters
@@ -65,7 +65,8 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, source: int, target
         Which rows have a label.
     rows : ArrayRows
         The same rows.
-    source, target : int
+    roles : tuple of int
+        Positions of source and target.
     params : dict
         Metadata of the fit, one value a row.
 
@@ -75,7 +76,7 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, source: int, target
         Of the source classifier and of the labels.
     soft : SoftLabels
     """
-    blocks, present = rows.blocks, presence(rows.X, rows.blocks)
+    blocks, present, (source, target) = rows.blocks, presence(rows.X, rows.blocks), roles
     weights = np.ones(len(y)) if rows.weights is None else rows.weights
     has = present[:, source] & (weights > 0)
     if not np.any(has & present[:, target]):

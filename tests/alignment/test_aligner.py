@@ -246,10 +246,10 @@ def test_solvers_agree_and_auto_guards_accuracy():
     rng = np.random.default_rng(1)
     mixed = []
     for block in np.split(data.X, [6], axis=1):
-        turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+        rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0]
         private = rng.normal(size=(400, 3)) * [1, 1e-3, 1e-5]
         full = np.hstack([block[:, :3], private])
-        mixed.append(full @ turn)
+        mixed.append(full @ rotation)
     X = np.hstack(mixed)
     for solver in ("auto", "qr"):
         aligner = NullSpaceAligner(3, solver=solver).fit(X)

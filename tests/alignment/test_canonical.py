@@ -1,6 +1,7 @@
 """Leading directions of white blocks."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +18,9 @@ def between(rng, roots, p, q):
     return {(0, 1): (left * roots) @ right.T}, left, right
 
 
-def spread(m, y):
-    """Features that are white coordinates of falling variance."""
-    return y / np.arange(1, len(y) + 1)[:, None]
+def falling(cross):
+    """Roots of features that are white coordinates of falling variance."""
+    return [1 / np.arange(1, d + 1) for d in cross[0, 1].shape]
 
 
 @settings(max_examples=30, deadline=None)
@@ -30,8 +31,8 @@ def test_few_directions_are_the_first_of_all(rng, n, d, least):
         np.append(np.geomspace(1.0, least, n) * 0.9, rng.uniform(0, least / 2, d - n))
     )[::-1]
     cross, left, right = between(rng, roots, *rng.permutation([d, d + 3]))
-    few = canonical_directions(cross, spread, n)
-    every = canonical_directions(cross, spread)
+    few = canonical_directions(cross, falling(cross), n)
+    every = canonical_directions(cross, falling(cross))
     for found, whole, made in zip(few, every, (left, right), strict=True):
         assert found.shape == whole[:, :n].shape
         np.testing.assert_allclose(found.T @ found, np.eye(n), atol=1e-12)
@@ -43,9 +44,11 @@ def test_few_directions_are_the_first_of_all(rng, n, d, least):
             np.testing.assert_allclose(cosines, 1.0, atol=1e-8)
 
 
-def test_ties_at_the_edge_are_turned_together():
+@pytest.mark.parametrize("as_root", [np.asarray, np.diag], ids=["diagonal", "matrix"])
+def test_ties_at_the_edge_are_rotated_together(as_root):
     """Of twelve equal correlations three are asked for: those that explain most, as among all."""
     cross, left, _ = between(np.random.default_rng(0), np.repeat([0.8, 0.1], [12, 52]), 64, 70)
-    few, every = (canonical_directions(cross, spread, n)[0] for n in (3, None))
+    roots = [as_root(root) for root in falling(cross)]
+    few, every = (canonical_directions(cross, roots, n)[0] for n in (3, None))
     np.testing.assert_allclose(np.abs(few.T @ every[:, :3]), np.eye(3), atol=1e-7)
     assert np.sin(principal_angles(left[:, :12], every[:, :12])).max() < 1e-7

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.naive_bayes import GaussianNB
 
-from skalign import CrossModalTransferClassifier, NullSpaceAligner, _missing
+from skalign import CrossModalTransferClassifier, NullSpaceAligner
+from skalign.alignment import _em
 from skalign.alignment._em import Part, expectation_maximisation
 from skalign.datasets import make_paired_gaussians
 
@@ -47,7 +48,7 @@ def test_each_step_raises_the_likelihood(rng):
     reached = []
     for steps in (0, 1, 2, 5, 10):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_missing, "MAX_ITER", steps)
+            patch.setattr(_em, "MAX_ITER", steps)
             reached.append(log_likelihood(X, seen, *expectation_maximisation(parts)))
     assert np.all(np.diff(reached) > -1e-9)
     assert reached[-1] > reached[0]
@@ -61,8 +62,8 @@ def test_one_missing_block_has_a_closed_form(rng):
     X[30:] *= 1.5
     parts = [part(X[:30], [0, 1, 2, 3, 4]), part(X[30:], [0, 1])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_missing, "MAX_ITER", 3000)
-        patch.setattr(_missing, "TOLERANCE", 1e-13)
+        patch.setattr(_em, "MAX_ITER", 3000)
+        patch.setattr(_em, "TOLERANCE", 1e-13)
         mean, cov = expectation_maximisation(parts)
     pairs = np.cov(X[:30].T, bias=True)
     slope = np.linalg.solve(pairs[:2, :2], pairs[:2, 2:])

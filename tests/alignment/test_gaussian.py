@@ -64,12 +64,12 @@ def test_expected_information_of_correlations(correlations):
 def test_expected_information_is_a_divergence(rng, n_modalities, k):
     """Under the model it is positive, and no other model explains the model's data better."""
     cov, rival = (covariance(rng, n_modalities * k, decades=0) for _ in range(2))
-    for m in range(n_modalities):  # the same law of each modality, another dependence
+    for m in range(n_modalities):  # the same distribution of each modality, another dependence
         own = slice(m * k, (m + 1) * k)
         wanted, has = np.linalg.cholesky(cov[own, own]), np.linalg.cholesky(rival[own, own])
-        turn = np.eye(len(rival))
-        turn[own, own] = wanted @ np.linalg.inv(has)
-        rival = turn @ rival @ turn.T
+        change = np.eye(len(rival))
+        change[own, own] = wanted @ np.linalg.inv(has)
+        rival = change @ rival @ change.T
     true = mutual_information(cov, cov, n_modalities)
     assert true > 0
     assert mutual_information(rival, cov, n_modalities) < true

@@ -1,4 +1,4 @@
-"""Significance: published quantiles, exact laws, and calibration by simulation."""
+"""Significance: published quantiles, exact distributions, and calibration by simulation."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,12 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from scipy.optimize import brentq
 
+from skalign.alignment._canonical import block_sizes, white_gram
 from skalign.alignment._significance import (
-    block_sizes,
     critical_correlation,
     roy_pvalue,
     shared_pvalues,
     tracy_widom_sf,
-    white_gram,
 )
 
 relaxed = settings(deadline=None)
@@ -67,7 +66,7 @@ def test_tracy_widom_quantiles(tail, quantile):
 
 
 def test_tracy_widom_moments():
-    """The density integrates to the known mean and variance of the law."""
+    """The density integrates to the known mean and variance."""
     x = np.linspace(-12, 12, 200_001)
     sf = tracy_widom_sf(x)
     middle, mass = (x[1:] + x[:-1]) / 2, -np.diff(sf)
@@ -104,7 +103,7 @@ def exact_quantile(tail, p, q, dof):
 @pytest.mark.parametrize("dof", [30, 59, 400])
 @pytest.mark.parametrize("q", [2, 3, 5, 8, 20])
 @pytest.mark.parametrize("p", [1, 2])
-def test_roy_against_exact_laws(p, q, dof):
+def test_roy_against_exact_distributions(p, q, dof):
     """At the smallest dimensions, where it is worst, the approximation is close, or cautious.
 
     It is never much too small; towards the far tail it errs on the safe side.
@@ -115,7 +114,7 @@ def test_roy_against_exact_laws(p, q, dof):
         assert roy_pvalue(exact_quantile(level, p, q, dof), q, p, dof) == pvalue
 
 
-def test_exact_law_of_two():
+def test_exact_distribution_of_two():
     """The oracle itself holds against simulation."""
     rng, reps = np.random.default_rng(0), 2000
     largest = []
@@ -151,7 +150,7 @@ def test_what_is_left_is_calibrated():
 
 
 def test_three_modalities_are_calibrated():
-    """The drawn null law of three modalities is that of independent blocks."""
+    """The drawn null distribution of three modalities is that of independent blocks."""
     rng, draws, reps = np.random.default_rng(0), np.random.RandomState(0), 150
     pvalues = []
     for _ in range(reps):
@@ -254,9 +253,9 @@ def test_pvalues_never_fall(rng, sizes, shared, n):
 def test_pvalues_are_of_the_spaces(rng, sizes):
     """A rotation of each white block changes nothing."""
     cross = cross_covariances(*(rng.normal(size=(30, d)) for d in sizes))
-    turns = [np.linalg.qr(rng.normal(size=(d, d)))[0] for d in sizes]
-    turned = {(m, l): turns[m].T @ c @ turns[l] for (m, l), c in cross.items()}
-    a, b = (shared_pvalues(c, 29, np.random.RandomState(0)) for c in (cross, turned))
+    rotations = [np.linalg.qr(rng.normal(size=(d, d)))[0] for d in sizes]
+    rotated = {(m, l): rotations[m].T @ c @ rotations[l] for (m, l), c in cross.items()}
+    a, b = (shared_pvalues(c, 29, np.random.RandomState(0)) for c in (cross, rotated))
     np.testing.assert_allclose(a, b, atol=1e-8)
 
 

@@ -42,7 +42,7 @@ def test_score_is_the_place_between_all_shuffles_and_the_most(rng, n, n_classes)
 
 @relaxed
 @given(generators, class_counts)
-def test_pvalue_has_the_spread_of_all_shuffles(rng, n_classes):
+def test_pvalue_has_the_deviation_of_all_shuffles(rng, n_classes):
     """Weights stay with the source; the standard score is that of the listed shuffles."""
     source, target = draw(rng, 6, n_classes)
     weights, chosen = rng.uniform(0.5, 3, size=6), np.argmax(target, axis=1)

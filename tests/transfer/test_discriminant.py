@@ -84,10 +84,12 @@ def test_discriminant_is_the_log_density(rng, d, n_classes, ridge):
 
 
 @few
-@given(generators, st.integers(1, 5), st.integers(2, 4), ridges)
-def test_leave_one_out_is_a_refit_without_each_point(rng, d, n_classes, ridge):
+@given(generators, st.integers(1, 5), st.integers(2, 4), ridges, st.booleans())
+def test_leave_one_out_is_a_refit_without_each_point(rng, d, n_classes, ridge, sum_to_one):
     """Means and covariance without the point; the total weight, centre and ridge stay."""
     X, resp, weights = draw(rng, n=12, d=d, n_classes=n_classes)
+    if not sum_to_one:
+        resp = resp * rng.uniform(0.5, 1, size=(12, 1))
     Z, points = points_of(X, weights)
     found = points.leave_one_out(resp, np.arange(len(X)), ridge)
     level = np.trace((Z.T * weights) @ Z) / weights.sum() / Z.shape[1]

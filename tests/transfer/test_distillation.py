@@ -1,5 +1,7 @@
 """Learning a modality from what another one says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -137,6 +139,36 @@ def test_anchors_help_where_pairs_are_few_and_are_dropped_where_they_mislead():
     helped, misled = np.mean(gain, axis=0)
     assert helped > 0.05
     assert misled > -0.05
+
+
+def moved(task, shift):
+    """The same task in coordinates of another origin."""
+    standard, anchors = task.standardization, task.anchors
+    standard = replace(standard, mean=standard.mean - shift / standard.unit)
+    if anchors is not None:
+        folds = [(held, points + shift) for held, points in anchors.folds]
+        anchors = replace(anchors, points=anchors.points + shift, folds=folds)
+    points, unpaired = task.points + shift, task.unpaired + shift
+    return replace(
+        task, points=points, unpaired=unpaired, standardization=standard, anchors=anchors
+    )
+
+
+@few
+@given(generators, st.booleans(), st.booleans())
+def test_origin_of_the_coordinates_is_no_matter(rng, with_anchors, kernel):
+    """Points have no mean of zero once anchors or unpaired rows stand beside them."""
+    X, _, posterior = clusters(rng, n=30, gap=2.0)
+    anchors = everywhere(np.array([[0.5, 1, 0], [2.5, 1, 0]]), 30) if with_anchors else None
+    unpaired = rng.normal((1.0, 0.5, 0.0), size=(int(rng.integers(2)) * 50, 3))
+    task = replace(
+        task_of(X, posterior, anchors=anchors),
+        unpaired=unpaired,
+        unpaired_weights=rng.uniform(0.5, 5, size=len(unpaired)),
+    )
+    expected = predict_proba(distil(task, kernel=kernel), X)
+    found = predict_proba(distil(moved(task, rng.normal(size=3)), kernel=kernel), X)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_anchors_are_no_evidence():

@@ -191,6 +191,7 @@ def test_repeated_rows_and_weights_make_one_task(rng):
     found = transfer_task(soft_labels_of(X[rows], np.ones(len(rows)), posterior), 1, 0)
     assert_same_task(found, plain, names=rows)
     absent = np.vstack([X, 100 * rng.normal(size=(4, 6))])
+    absent[-2:, :2] = np.nan
     weights = np.append(counts, np.zeros(4))
     assert_same_task(transfer_task(soft_labels_of(absent, weights, posterior), 1, 0), plain)
 

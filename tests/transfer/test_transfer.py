@@ -46,10 +46,6 @@ def test_labels_cross_without_one_in_the_target(data):
     ceiling = supervised.score(pairs.X[600:, 6:], data["y_test"])
     assert model.score(data["X_test"], data["y_test"]) >= ceiling - 0.03
     assert model.estimator_.n_features_in_ == 6
-    assert model.mixture_.means_.shape == (3, model.aligner_.n_components_)
-    np.testing.assert_allclose(
-        model.mixture_.predict_proba(model.aligner_.transform(pairs.X)).sum(axis=1), 1
-    )
     np.testing.assert_allclose(model.class_prior_.sum(), 1)
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(
@@ -96,11 +92,53 @@ def test_any_mixture_of_sklearn(data, mixture):
     assert model.score(data["X_test"], data["y_test"]) > 0.9
     assert type(model.mixture_) is type(mixture)
     assert model.mixture_ is not mixture
+    assert model.mixture_.means_.shape == (mixture.n_components, model.aligner_.n_components_)
+    np.testing.assert_allclose(
+        model.mixture_.predict_proba(model.aligner_.transform(data["all"].X)).sum(axis=1), 1
+    )
     assert model.component_class_proba_.shape == (mixture.n_components, 3)
     assert hasattr(model.set_params(mixture=None).fit(data["X"], data["y"]), "agreement_")
+    assert not hasattr(model, "mixture_")
+    assert not hasattr(model, "component_class_proba_")
     model.set_params(mixture=mixture).fit(data["X"], data["y"])
     assert not hasattr(model, "agreement_")
     np.testing.assert_allclose(model.component_class_proba_.sum(axis=1), 1)
+
+
+def test_no_mixture_is_left_where_none_predicts(data):
+    """Pairs that share nothing leave the class prior, and no components beside it."""
+    X = data["X"].copy()
+    X[300:, 6:] = np.random.default_rng(0).permutation(X[300:, 6:])
+    model = CrossModalTransferClassifier(
+        aligner=aligner(), mixture=GaussianMixture(3, random_state=0)
+    )
+    model.fit(data["X"], data["y"])
+    with pytest.warns(UserWarning, match="share nothing beyond chance"):
+        model.fit(X, data["y"])
+    assert not hasattr(model, "mixture_")
+    assert not hasattr(model, "component_class_proba_")
+    proba = model.predict_proba(data["X_test"])
+    np.testing.assert_allclose(proba, np.tile(model.class_prior_, (len(proba), 1)))
+
+
+@pytest.mark.parametrize("target_space", ["whole", "aligned"])
+def test_the_aligned_span_is_all_that_is_looked_at(data, target_space):
+    """Moving a target along directions that the aligner leaves out changes no prediction."""
+    model = CrossModalTransferClassifier(
+        aligner=aligner(n_components=2), target_space=target_space
+    ).fit(data["X"], data["y"])
+    coef, target = model.aligner_.encoders_[1].coef_, data["X_test"][:, 6:]
+    left_out = np.linalg.svd(coef)[2][2:]
+    moves = np.random.default_rng(0).normal(size=(len(target), 7)) * target.std(axis=0)[:7]
+    moved = target + moves @ left_out
+    proba = model.target_classifier_.predict_proba(target)
+    change = np.abs(model.target_classifier_.predict_proba(moved) - proba).max()
+    if target_space == "aligned":
+        assert change < 1e-6
+    else:
+        assert change > 0.1
+    with pytest.raises(ValueError, match="target_space='shared' must be one of"):
+        model.set_params(target_space="shared").fit(data["X"], data["y"])
 
 
 @pytest.mark.parametrize(
@@ -141,13 +179,13 @@ def test_minus_one_and_one_are_binary_labels(data):
 def test_frozen_estimators_are_used_as_they_are(data):
     """A deployed classifier and a deployed aligner; then no label is needed."""
     pairs = data["all"]
-    teacher = GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300])
+    deployed = GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300])
     space = aligner(n_components=3).fit(pairs.X[300:600])
     model = CrossModalTransferClassifier(
-        FrozenEstimator(teacher), aligner=FrozenEstimator(space)
+        FrozenEstimator(deployed), aligner=FrozenEstimator(space)
     ).fit(pairs.X[300:600], np.full(300, -1))
     assert model.score(data["X_test"], data["y_test"]) > 0.9
-    np.testing.assert_array_equal(model.estimator_.theta_, teacher.theta_)
+    np.testing.assert_array_equal(model.estimator_.theta_, deployed.theta_)
     assert model.aligner_ is space
     assert clone(model).fit(pairs.X[300:600], np.full(300, -1)).aligner_ is space
 
@@ -166,9 +204,9 @@ def test_classes_that_the_labelled_rows_lack(data):
     assert model.score(data["X_test"], data["y_test"]) > 0.9
 
     pairs = data["all"]
-    teacher = FrozenEstimator(GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300]))
+    deployed = FrozenEstimator(GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300]))
     two = np.where(y == 2, -1, y)
-    model = CrossModalTransferClassifier(teacher, aligner=aligner()).fit(X, two)
+    model = CrossModalTransferClassifier(deployed, aligner=aligner()).fit(X, two)
     assert list(model.classes_) == [0, 1, 2]
 
 
@@ -229,8 +267,10 @@ def test_three_modalities():
             predict_from="available",
         ).fit(X, y)
         assert model.score(X[~np.isnan(X).all(axis=1)], pairs.y[~np.isnan(X).all(axis=1)]) > 0.9
-        columns = list(names.values())[model.aligner_._blocks.position(target)]
+        columns = list(names.values())[model.target_]
         assert model.target_classifier_.score(pairs.X[:, columns], pairs.y) > 0.85
+        assert sorted([model.source_, *model.classifiers_]) == [0, 1, 2]
+        assert model.classifiers_[model.target_] is model.target_classifier_
 
 
 def test_parameters_of_the_parts_are_not_touched(data):
@@ -262,9 +302,9 @@ def test_roles_are_those_of_the_fit(data):
 def test_a_frozen_estimator_needs_no_labels_and_two_pairs(data):
     """``y`` may be left out; one pair is too few, whoever aligned."""
     pairs = data["all"]
-    teacher = FrozenEstimator(GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300]))
+    deployed = FrozenEstimator(GaussianNB().fit(pairs.X[:300, :6], pairs.y[:300]))
     space = FrozenEstimator(aligner().fit(pairs.X[300:600]))
-    model = CrossModalTransferClassifier(teacher, aligner=space)
+    model = CrossModalTransferClassifier(deployed, aligner=space)
     assert model.fit(pairs.X[300:600]).score(data["X_test"], data["y_test"]) > 0.9
     lonely = pairs.X[300:310].copy()
     lonely[1:, 6:] = np.nan

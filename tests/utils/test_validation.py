@@ -8,13 +8,20 @@ import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
+from skalign import NullSpaceAligner
+from skalign._blocks import read_array, resolve_table
 from skalign._utils._validation import (
     check_number,
     check_option,
+    check_switch,
+    check_vector,
     check_weights,
-    keep_state_on_error,
-    validate_stack,
+    column_names,
+    restored_on_error,
+    rounding_of,
+    table_options,
 )
 
 
@@ -24,16 +31,23 @@ class Recorder(BaseEstimator):
     def __init__(self, parameter=1):
         self.parameter = parameter
 
-    @keep_state_on_error
     def fit(self, X, error=None):
         """Fit."""
-        self.parameter = "overwritten"
-        self.fitted_ = X
-        if hasattr(self, "old_"):
-            del self.old_
-        if error is not None:
-            raise error
+        with restored_on_error(vars(self)):
+            self.parameter = "overwritten"
+            self.fitted_ = X
+            if hasattr(self, "old_"):
+                del self.old_
+            if error is not None:
+                raise error
         return self
+
+
+def validated(estimator, X, *, reset=False):
+    """Stacked blocks as the estimators read them."""
+    options = table_options(X, least=2 if reset else 1)
+    table = validate_data(estimator, X, reset=reset, **options)
+    return read_array(table, resolve_table(None, table))
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
@@ -49,12 +63,10 @@ def test_state_is_kept_on_error(error):
 
 
 def test_state_is_changed_without_error():
-    """A fit that works returns what it returns, under its own name."""
+    """A fit that works returns what it returns, and leaves what it has set."""
     estimator = Recorder()
     assert estimator.fit(3) is estimator
-    assert estimator.fitted_ == 3
-    assert Recorder.fit.__name__ == "fit"
-    assert Recorder.fit.__doc__ == "Fit."
+    assert vars(estimator) == {"parameter": "overwritten", "fitted_": 3}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +76,7 @@ def test_state_is_changed_without_error():
 def test_stack_type(dtype, expected):
     """float32 stays, everything else becomes float64."""
     X = np.array([[0, 1], [1, 0]], dtype=dtype)
-    checked = validate_stack(Recorder(), X, reset=True)
+    checked = validated(Recorder(), X, reset=True)
     assert checked.dtype == expected
     np.testing.assert_array_equal(checked, X)
     # and of the right type there is no second copy
@@ -75,34 +87,34 @@ def test_stack_type(dtype, expected):
 def test_stack_leaves_missing_values_to_others(bad):
     """NaN may be a missing modality."""
     X = np.array([[1.0, bad], [bad, 2.0]])
-    np.testing.assert_array_equal(validate_stack(Recorder(), X, reset=True), X)
+    np.testing.assert_array_equal(validated(Recorder(), X, reset=True), X)
 
 
 def test_stack_remembers_features():
     """Names and number of features are stored at fit and held against later data."""
     estimator = Recorder()
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
-    validate_stack(estimator, frame, reset=True)
+    validated(estimator, frame, reset=True)
     assert estimator.n_features_in_ == 2
     assert estimator.feature_names_in_.tolist() == ["a", "b"]
-    np.testing.assert_array_equal(validate_stack(estimator, frame[:1]), [[1.0, 3.0]])
+    np.testing.assert_array_equal(validated(estimator, frame[:1]), [[1.0, 3.0]])
     with pytest.raises(ValueError, match="feature names"):
-        validate_stack(estimator, frame.rename(columns={"b": "c"}))
+        validated(estimator, frame.rename(columns={"b": "c"}))
 
 
 def test_stack_of_polars():
     """Any frame that becomes an array will do."""
     frame = pl.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
-    checked = validate_stack(Recorder(), frame, reset=True)
+    checked = validated(Recorder(), frame, reset=True)
     np.testing.assert_array_equal(checked, [[1.0, 3.0], [2.0, 4.0]])
 
 
 def test_stack_counts_features():
     """Other data must be as wide as those of fit."""
     estimator = Recorder()
-    validate_stack(estimator, np.eye(3), reset=True)
+    validated(estimator, np.eye(3), reset=True)
     with pytest.raises(ValueError, match="2 features, but Recorder is expecting 3"):
-        validate_stack(estimator, np.eye(2))
+        validated(estimator, np.eye(2))
 
 
 @pytest.mark.parametrize(
@@ -121,12 +133,78 @@ def test_stack_counts_features():
 def test_stack_refuses(X, error, match):
     """Fewer than two rows or columns to fit on, other shapes, other types."""
     with pytest.raises(error, match=match):
-        validate_stack(Recorder(), X, reset=True)
+        validated(Recorder(), X, reset=True)
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize(
+    ("method", "X", "match"),
+    [
+        ("fit", np.ones((1, 4)), "1 sample.*minimum of 2|one pair"),
+        ("fit", np.ones((5, 1)), "1 feature.*minimum of 2"),
+        ("fit", np.ones((0, 4)), "0 sample|no pairs"),
+        ("partial_fit", np.ones((5, 1)), "1 feature.*minimum of 2"),
+        ("partial_fit", np.ones((0, 4)), "0 sample"),
+        ("transform", np.ones((0, 4)), "0 sample"),
+        ("impute", np.ones((0, 4)), "0 sample"),
+        ("score", np.ones((0, 4)), "0 sample|no pairs"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*share nothing beyond chance:UserWarning")
+def test_frames_must_be_as_large_as_arrays(container, method, X, match):
+    """As many rows and columns as there must be, whatever they come in."""
+    aligner = NullSpaceAligner()
+    if method not in ("fit", "partial_fit"):
+        aligner.fit(container(np.random.default_rng(0).normal(size=(30, 4))))
+    with pytest.raises(ValueError, match=match):
+        getattr(aligner, method)(container(X))
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, pl.DataFrame])
+def test_complex_numbers_are_refused(container):
+    """Their imaginary part is not left out without a word."""
+    X = np.random.default_rng(0).normal(size=(30, 4)) * 1j
+    with pytest.raises(ValueError, match=r"[Cc]omplex|no number"):
+        NullSpaceAligner().fit(container(X))
+
+
+def test_frames_are_let_through_for_columns_to_be_selected():
+    """What no modality selects may hold anything; numbers are read from the rest."""
+    frame = pd.DataFrame({"a": [1.0, 2.0], "word": ["x", "y"], "b": [3, 4]})
+    table = validate_data(Recorder(), frame, reset=True, **table_options(frame, least=2))
+    assert table is frame
+    read = read_array(table, resolve_table({"a": ["a"], "b": ["b"]}, table))
+    assert read.dtype == np.float64
+    np.testing.assert_array_equal(read, [[1.0, 3.0], [2.0, 4.0]])
+    with pytest.raises(ValueError, match=r"modality 'w': column 'word' holds 'x'.* no number"):
+        read_array(table, resolve_table({"w": ["word"], "b": ["b"]}, table))
+
+
+def test_a_collection_shows_columns_only():
+    """Of rows that are elsewhere a table without any is validated."""
+    empty = np.empty((0, 3))
+    options = table_options(empty, collection=True, ensure_min_samples=2)
+    assert validate_data(Recorder(), empty, reset=True, **options).shape == (0, 3)
+
+
+def test_column_names_are_strings():
+    """All of them, or there are none."""
+    assert column_names(np.eye(2)) is None
+    for library in (pd, pl):
+        assert column_names(library.DataFrame({"a": [1], "b": [2]})).tolist() == ["a", "b"]
+    assert column_names(pd.DataFrame({"a": [1], 1: [2]})) is None
+
+
+def test_rounding_is_that_of_the_type():
+    """Integers are exact in float64."""
+    for dtype in (np.float64, np.int64, np.int8, bool):
+        assert rounding_of(np.dtype(dtype)) == np.finfo(np.float64).eps
+    assert rounding_of(np.dtype(np.float32)) == np.finfo(np.float32).eps
 
 
 def test_no_weights():
     """None is none."""
-    assert check_weights(None, np.eye(3)) is None
+    assert check_weights(None, 3) is None
 
 
 @pytest.mark.parametrize(
@@ -135,7 +213,7 @@ def test_no_weights():
 )
 def test_weights_become_float64(weights):
     """Whatever they are given in; zero is allowed."""
-    checked = check_weights(weights, np.eye(3))
+    checked = check_weights(weights, 3)
     assert checked.dtype == np.float64
     np.testing.assert_array_equal(checked, [1, 0, 2])
 
@@ -143,7 +221,7 @@ def test_weights_become_float64(weights):
 @pytest.mark.parametrize("weight", [2, 2.0, np.float32(2), np.int64(2)])
 def test_one_weight_is_for_all(weight):
     """A number stands for as many as there are rows."""
-    np.testing.assert_array_equal(check_weights(weight, np.eye(3)), [2.0, 2.0, 2.0])
+    np.testing.assert_array_equal(check_weights(weight, 3), [2.0, 2.0, 2.0])
 
 
 @pytest.mark.parametrize(
@@ -165,7 +243,42 @@ def test_one_weight_is_for_all(weight):
 def test_weights_are_refused(weights, match):
     """A weight counts rows: finite, not negative, one a row, and not all zero."""
     with pytest.raises(ValueError, match=match):
-        check_weights(weights, np.eye(3))
+        check_weights(weights, 3)
+
+
+def test_weights_of_a_part_of_the_rows_may_be_zero():
+    """Where other rows may have some."""
+    np.testing.assert_array_equal(check_weights([0, 0, 0], 3, some=False), np.zeros(3))
+    np.testing.assert_array_equal(check_weights(0, 2, some=False), np.zeros(2))
+    assert check_weights([], 0, some=False).shape == (0,)
+    with pytest.raises(ValueError, match="negative at row 1"):
+        check_weights([0, -1], 2, some=False)
+
+
+@pytest.mark.parametrize("values", [["a", None, "b"], np.array([1, 2, 3]), pd.Series([1, 2, 3])])
+def test_a_vector_has_one_value_a_row(values):
+    """Whatever the values are."""
+    checked = check_vector(values, 3, "y")
+    assert checked.shape == (3,)
+    assert checked.tolist() == list(values)
+    for n in (2, 4):
+        with pytest.raises(ValueError, match=rf"inconsistent .* X has {n} rows, y has 3"):
+            check_vector(values, n, "y")
+    with pytest.raises(ValueError, match=r"y must be 1D.*\(3, 2\)"):
+        check_vector(np.column_stack([values, values]), 3, "y")
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_, np.False_])
+def test_switches(value):
+    """NumPy's truth values are truth values."""
+    check_switch("center", value)
+
+
+@pytest.mark.parametrize("value", [1, 0, None, "True", np.array([True]), [True]])
+def test_other_switches_are_refused(value):
+    """What merely counts as true is a mistake more often than not."""
+    with pytest.raises(ValueError, match=re.escape(f"center={value!r} must be True or False.")):
+        check_switch("center", value)
 
 
 def test_options():
