@@ -2,10 +2,11 @@
 
 from . import datasets, metrics, model_selection
 from ._blocks import stack_modalities
-from .alignment import ModalityEncoder, NullSpaceAligner
+from .alignment import BlockImputer, ModalityEncoder, NullSpaceAligner
 from .transfer import CrossModalTransferClassifier, ModalityClassifier
 
 __all__ = [
+    "BlockImputer",
     "CrossModalTransferClassifier",
     "ModalityClassifier",
     "ModalityEncoder",
@@ -17,10 +18,6 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-for _public in (
-    CrossModalTransferClassifier,
-    ModalityClassifier,
-    ModalityEncoder,
-    NullSpaceAligner,
-):
-    _public.__module__ = "skalign"  # where it is found, also by files that name it
+for _name in __all__:
+    if _name[0].isupper():
+        globals()[_name].__module__ = "skalign"  # where it is found, also by files that name it

@@ -2,5 +2,6 @@
 
 from ._aligner import NullSpaceAligner
 from ._encoder import ModalityEncoder
+from ._imputer import BlockImputer
 
-__all__ = ["ModalityEncoder", "NullSpaceAligner"]
+__all__ = ["BlockImputer", "ModalityEncoder", "NullSpaceAligner"]

@@ -360,10 +360,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             A copy without NaN; blocks that are present are as they were.
         """
         check_is_fitted(self)
-        filled = self._mapped(imputed_rows, X, len(self.loadings_))
-        return in_container(
-            filled, self.__dict__, X, np.sort(np.concatenate(self.modality_columns_))
-        )
+        columns = np.sort(np.concatenate(self.modality_columns_))
+        filled = self._mapped(imputed_rows, X, len(columns))
+        return in_container(filled, self.__dict__, X, columns)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean pointwise mutual information between the modalities of the pairs, in nats.

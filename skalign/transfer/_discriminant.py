@@ -11,7 +11,7 @@ classes is
 :math:`G = M A^{-1} M^\top` and :math:`Q = (I - g \Pi G)^{-1}` the discriminant, the log density up
 to a constant per point, is :math:`x^\top A^{-1} M^\top Q - \tfrac12 \mathrm{diag}(G Q)`.
 
-Without a point :math:`x` of labels :math:`r_c`, which include its weight, class :math:`c` of weight
+Without a point :math:`x` of labels :math:`r_c`, its weight included, class :math:`c` of weight
 :math:`n_c` has the mean :math:`(n_c \mu_c - r_c x) / (n_c - r_c)`, and the covariance is
 
 .. math:: T_{-x} = T - \sum_c b_c (\mu_c - x) (\mu_c - x)^\top, \qquad
@@ -20,10 +20,10 @@ Without a point :math:`x` of labels :math:`r_c`, which include its weight, class
 Products of means and point by :math:`T^{-1}`, :math:`M T^{-1} M^\top = G Q` and
 :math:`M T^{-1} x = Q^\top M A^{-1} x`, give those by :math:`T_{-x}^{-1}` (Woodbury), with as many
 unknowns as the point has classes. Where classes are many, those of largest :math:`b_c` have a term
-each, and all others one together, at their mean :math:`\bar\mu` weighted by :math:`b_c`. That
-leaves :math:`\sum b_c (\mu_c - \bar\mu) (\mu_c - \bar\mu)^\top` over the others in, so that no
-squared distance between the point and a mean comes out too short by more than the share
-:math:`\sum b_c (\mu_c - \bar\mu)^\top T_{-x}^{-1} (\mu_c - \bar\mu)` of it.
+each, and all others one together, at their mean :math:`\bar\mu` weighted by :math:`b_c`: all means
+are those without the point, but :math:`\sum b_c (\mu_c - \bar\mu) (\mu_c - \bar\mu)^\top` over the
+others stays in the covariance. Squared distances of the point from the means come out too short by
+a share of :math:`\sum b_c (\mu_c - \bar\mu)^\top T_{-x}^{-1} (\mu_c - \bar\mu)` at most.
 
 It needs sums over points alone, which may come block by block.
 """
@@ -40,7 +40,8 @@ from .._utils._rows import row_blocks, spread_rows
 RIDGE = 0.3
 # Principal scores whose variance is below this share of the largest are rounding.
 NEGLIGIBLE = 1e-10
-# Up to so many classes, each has a term of its own in what a point leaves; of more, so many.
+# Up to so many classes, each has a term of its own in what the covariance loses with a point; of
+# more classes, so many.
 FEW_CLASSES = 40
 OWN_TERMS = 16
 # At most so many multiplications are spent on leave-one-out discriminants, and so many points

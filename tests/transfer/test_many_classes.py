@@ -103,62 +103,54 @@ def test_certain_labels_are_a_refit_without_each_point(rng, n_classes, ridge):
 
 
 @few
-@given(
-    generators,
-    sizes,
-    st.sampled_from([0.1, 1.0, 10.0]),
-    st.sampled_from([1, 8, OWN_TERMS]),
-    ridges,
-)
-def test_soft_labels_err_by_the_spread_of_the_other_means(rng, n_classes, alpha, k, ridge):
+@given(generators, sizes, st.sampled_from([0.1, 1.0, 10.0]), st.sampled_from([1, 8]), ridges)
+def test_soft_labels_err_by_the_spread_of_the_other_means(rng, n_classes, alpha, n_terms, ridge):
     """Squared distances are too short by a share: that spread, as the covariance measures it."""
     resp = rng.dirichlet(np.full(n_classes, alpha), size=100) + 1e-3
     resp /= resp.sum(axis=1, keepdims=True)
     points = points_of(rng, resp)
-    error = 2 * (leave_one_out(points, resp, ridge, k) - exactly(points, resp, ridge))
+    Z, total = points.points, points.weights.sum()
+    error = 2 * (leave_one_out(points, resp, ridge, n_terms) - exactly(points, resp, ridge))
     for i in range(0, len(resp), 9):
-        left, _, covariance = without(points, resp, ridge, i)
-        r, x, total = points.weights[i] * resp[i], points.points[i], points.weights.sum()
-        counts = left + r
-        lost = (1 - ridge) / total * counts * r / left
-        others = np.argsort(lost)[:-k]
-        means = (resp.T * points.weights) @ points.points / counts[:, None]
-        apart = means[others] - np.average(means[others], axis=0, weights=r[others] + 1e-300)
-        apart = means[others] - lost[others] @ means[others] / max(lost[others].sum(), 1e-300)
-        share = lost[others] @ np.sum(apart * np.linalg.solve(covariance, apart.T).T, axis=1)
-        away = (counts[:, None] * means - r[:, None] * x) / left[:, None] - x
+        left, means, covariance = without(points, resp, ridge, i)
+        r = points.weights[i] * resp[i]
+        b = (left + r) * r / left
+        others, away = np.argsort(b)[:-n_terms], means - Z[i]
+        apart = ((left[:, None] * means + np.outer(r, Z[i])) / (left + r)[:, None])[others]
+        apart -= np.average(apart, axis=0, weights=b[others])
+        share = b[others] @ np.sum(apart * np.linalg.solve(covariance, apart.T).T, axis=1)
+        share *= (1 - ridge) / total
         longest = np.max(np.sum(away * np.linalg.solve(covariance, away.T).T, axis=1))
-        print(
-            np.ptp(error[i]) / (share * longest + 1e-300),
-            share,
-            np.ptp(error[i]),
-            n_classes,
-            alpha,
-            k,
-            ridge,
-        )
+        # discriminants are half of them, up to a constant
         assert np.ptp(error[i]) <= share * longest * (1 + 1e-6) + 1e-7
 
 
 @few
 @given(generators, sizes, st.sampled_from([0.0, 1e-300, 1e-30, 1e-15]), ridges)
 def test_a_class_of_next_to_no_weight_changes_no_other(rng, n_classes, little, ridge):
-    """Its own discriminants are finite, and no larger than if it were at the mean of all."""
+    """Its own discriminants are finite, and of the size of the others'."""
     resp = softmax(3 * rng.normal(size=(80, n_classes)), axis=1)
     points = points_of(rng, resp)
     expected = leave_one_out(points, resp, ridge)
     more = np.column_stack([resp, little * rng.uniform(size=80)])
     found = leave_one_out(points, more, ridge)
-    rest = found[:, :-1] - found[:, :-1].mean(axis=1, keepdims=True)
-    np.testing.assert_allclose(rest, expected, atol=1e-6)
-    assert np.abs(found).max() <= 1e3 * np.abs(expected).max()
+    others = found[:, :-1] - found[:, :-1].mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(others, expected, atol=1e-6)
+    assert np.abs(found).max() <= 2 * np.abs(expected).max()
 
 
 @few
-@given(generators, st.integers(2, 60), st.sampled_from([0.5, 0.999, 1.001]))
-def test_labels_need_not_sum_to_one(rng, n_classes, total):
-    """What they lack is as a class at the mean of all."""
+@given(generators, st.integers(2, FEW_CLASSES), st.sampled_from([0.5, 0.999, 1.001]), ridges)
+def test_labels_need_not_sum_to_one(rng, n_classes, total, ridge):
+    """Probabilities may be rounded: a refit without the point, all the same."""
     resp = total * rng.dirichlet(np.ones(n_classes), size=50)
+    points = points_of(rng, resp)
+    found = exactly(points, resp, ridge)
+    for i in range(0, len(resp), 9):
+        _, means, covariance = without(points, resp, ridge, i)
+        away = means - points.points[i]
+        expected = -0.5 * np.sum(away * np.linalg.solve(covariance, away.T).T, axis=1)
+        np.testing.assert_allclose(found[i], expected - expected.mean(), rtol=1e-7, atol=1e-7)
 
 
 @given(st.integers(2, 1000))

@@ -248,7 +248,7 @@ def test_integers_and_rows_that_do_not_count(data, place):
 def test_errors_are_those_of_numpy(data, place, method, value):
     """Infinity, or a block that is partly NaN: the same words."""
     X = data.X.astype(place.dtype)
-    aligner = NullSpaceAligner(2, modalities=WIDTHS).fit(X)
+    aligner = NullSpaceAligner(2, modalities=WIDTHS).partial_fit(X)
     X[7, 6] = value
     with pytest.raises(ValueError, match="modality 'modality1', row 7") as plain:
         getattr(aligner, method)(X)

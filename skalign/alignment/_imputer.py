@@ -1,0 +1,141 @@
+"""Scattered missing values, filled inside the blocks that rows have."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.impute import SimpleImputer
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._blocks import resolve_table
+from .._utils._validation import FLOATS, is_frame
+
+
+class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Fill scattered missing values of each modality, and leave missing modalities alone.
+
+    An imputer in front of a :class:`NullSpaceAligner` fills whole blocks that rows lack, too: then
+    every row counts as a pair, and most of them are made up. This one fits an imputer to each
+    modality, on the rows that have any of it, and asks it about these rows only.
+
+    Parameters
+    ----------
+    imputer : transformer, default=None
+        Such as :class:`~sklearn.impute.KNNImputer`. ``None`` is
+        :class:`~sklearn.impute.SimpleImputer`. It must keep the columns of a block.
+    modalities : None, sequence of int or mapping of str to columns, default=None
+        The blocks, as in :class:`NullSpaceAligner`. Columns of none are left as they are.
+
+    Attributes
+    ----------
+    imputers_ : list of transformer
+        The fitted imputers, one per modality.
+    modality_names_ : tuple of str
+        Names of the modalities.
+    modality_columns_ : list of ndarray of int
+        Columns of each modality in ``X``.
+    n_features_in_ : int
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only for dataframes whose column names are strings.
+
+    See Also
+    --------
+    NullSpaceAligner.impute : Fills missing modalities, from the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import BlockImputer
+    >>> X = [[1.0, 2.0, 5.0], [3.0, np.nan, 7.0], [np.nan, np.nan, 6.0]]
+    >>> BlockImputer(modalities=[2, 1]).fit_transform(X)
+    array([[ 1.,  2.,  5.],
+           [ 3.,  2.,  7.],
+           [nan, nan,  6.]])
+    """
+
+    def __init__(self, imputer: Any = None, *, modalities: Any = None) -> None:
+        self.imputer = imputer
+        self.modalities = modalities
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit an imputer to each modality.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; NaN where a value, or a block, is missing.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        self : BlockImputer
+
+        Raises
+        ------
+        ValueError
+            If a column of a modality has no value.
+        """
+        table = self._validated(X, reset=True, ensure_min_features=2)
+        blocks = resolve_table(self.modalities, X if is_frame(X) else table)
+        self.modality_names_ = blocks.names
+        self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
+        self.imputers_ = []
+        for name, columns in zip(blocks.names, self.modality_columns_, strict=True):
+            block = table[:, columns]
+            rows = ~np.isnan(block).all(axis=1)
+            empty = columns[np.isnan(block).all(axis=0)]
+            if len(empty):
+                raise ValueError(
+                    f"modality {name!r} has no value in column {empty[0]} of X: leave it out."
+                )
+            imputer = SimpleImputer() if self.imputer is None else clone(self.imputer)
+            self.imputers_.append(imputer.fit(block[rows]))
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Fill what is missing in the blocks that rows have.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            NaN is left where a row lacks a modality.
+
+        Raises
+        ------
+        ValueError
+            If an imputer gives another number of columns.
+        """
+        check_is_fitted(self)
+        table = self._validated(X, reset=False, copy=True)
+        for name, columns, imputer in zip(
+            self.modality_names_, self.modality_columns_, self.imputers_, strict=True
+        ):
+            block = table[:, columns]
+            rows = np.flatnonzero(~np.isnan(block).all(axis=1))
+            if len(rows):
+                filled = np.asarray(imputer.transform(block[rows]))
+                if filled.shape != (len(rows), len(columns)):
+                    raise ValueError(
+                        f"imputer gives {filled.shape[1]} columns for the {len(columns)} of "
+                        f"modality {name!r}: choose one that keeps them."
+                    )
+                table[np.ix_(rows, columns)] = filled
+        return table
+
+    def _validated(self, X, *, reset, **options):
+        return validate_data(
+            self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan", **options
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,88 @@
+"""Scattered values are filled inside blocks; blocks that rows lack stay missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skalign import BlockImputer, NullSpaceAligner
+from skalign.datasets import make_paired_gaussians
+
+few = settings(max_examples=30, deadline=None)
+generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+WIDTHS = [3, 4]
+
+
+def scattered(rng, n=60):
+    """Rows of which some lack a modality, and some values."""
+    X = make_paired_gaussians(n, n_features=WIDTHS, noise=0.5, random_state=0).X
+    X[rng.random(X.shape) < 0.1] = np.nan
+    lacks = rng.integers(3, size=n)
+    X[lacks == 1, :3] = np.nan
+    X[lacks == 2, 3:] = np.nan
+    return X
+
+
+@parametrize_with_checks([BlockImputer(), BlockImputer(KNNImputer(keep_empty_features=True))])
+def test_checks(estimator, check):
+    """scikit-learn's own."""
+    check(estimator)
+
+
+@few
+@given(generators)
+def test_each_block_is_filled_by_its_own_rows(rng):
+    """As by an imputer that knows nothing but the rows that have the block."""
+    X = scattered(rng)
+    filled = BlockImputer(modalities=WIDTHS).fit_transform(X)
+    for columns in (slice(0, 3), slice(3, 7)):
+        has = ~np.isnan(X[:, columns]).all(axis=1)
+        expected = SimpleImputer().fit_transform(X[has][:, columns])
+        np.testing.assert_array_equal(filled[has][:, columns], expected)
+        assert np.isnan(filled[~has][:, columns]).all()
+
+
+@few
+@given(generators)
+def test_rows_without_gaps_stay_as_they_are(rng):
+    """Whatever else is filled, and X itself is not written to."""
+    X = scattered(rng)
+    before = X.copy()
+    filled = BlockImputer(modalities=WIDTHS).fit_transform(X)
+    np.testing.assert_array_equal(X, before)
+    given_ = ~np.isnan(X)
+    np.testing.assert_array_equal(filled[given_], X[given_])
+
+
+def test_pairs_stay_what_they_are():
+    """In front of an aligner; an imputer that knows no blocks makes every row a pair."""
+    X = scattered(np.random.default_rng(1), 300)
+    has = [~np.isnan(X[:, c]).all(axis=1) for c in (slice(0, 3), slice(3, 7))]
+    aligner = NullSpaceAligner(2, modalities=WIDTHS)
+    model = make_pipeline(BlockImputer(modalities=WIDTHS), aligner).fit(X)
+    assert model[-1].n_pairs_ == np.sum(has[0] & has[1])
+    assert make_pipeline(SimpleImputer(), aligner).fit(X)[-1].n_pairs_ == len(X)
+
+
+def test_frames_keep_their_names():
+    """Columns are selected by name, and come out in the order of the table."""
+    frame = pd.DataFrame(scattered(np.random.default_rng(2)), columns=list("abcdefg"))
+    modalities = {"x": ["a", "g", "b"], "y": ["c", "f"]}
+    imputer = BlockImputer(modalities=modalities).set_output(transform="pandas")
+    filled = imputer.fit_transform(frame)
+    assert list(filled.columns) == list("abcdefg")
+    pd.testing.assert_frame_equal(filled[["d", "e"]], frame[["d", "e"]])
+    assert imputer.modality_names_ == ("x", "y")
+
+
+def test_what_cannot_be_filled_is_said():
+    """A modality that nobody has, and a column without a value."""
+    X = scattered(np.random.default_rng(3))
+    with pytest.raises(ValueError, match="modality 'modality1' has no value in column 3 of X"):
+        BlockImputer(modalities=WIDTHS).fit(np.where(np.arange(7) >= 3, np.nan, X))
+    with pytest.raises(ValueError, match="imputer gives 6 columns for the 3 of modality 'mod"):
+        BlockImputer(SimpleImputer(add_indicator=True), modalities=WIDTHS).fit_transform(X)
