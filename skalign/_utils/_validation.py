@@ -9,6 +9,10 @@ from sklearn.utils.validation import check_array
 from ._array_api import accepted, vector_as_numpy
 
 FLOATS = (np.float64, np.float32)
+TOO_FAR_APART = (
+    "X holds values whose squares overflow, or vanish beside others: scale the features, for "
+    "example by StandardScaler."
+)
 
 
 @contextmanager
@@ -27,6 +31,16 @@ def restored_on_error(state: dict):
         state.clear()
         state.update(before)
         raise
+
+
+@contextmanager
+def no_overflow():
+    """Turn numbers that cannot be computed with into a clear error."""
+    try:
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            yield
+    except (FloatingPointError, np.linalg.LinAlgError) as error:
+        raise ValueError(TOO_FAR_APART) from error
 
 
 def rounding_of(dtype) -> float:

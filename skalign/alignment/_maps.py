@@ -30,6 +30,7 @@ import numpy as np
 from scipy.linalg import block_diag
 from sklearn.utils import check_random_state
 
+from .._utils._validation import TOO_FAR_APART, no_overflow
 from ._canonical import (
     canonical_directions,
     exact_directions,
@@ -89,24 +90,28 @@ def align(
     n_components, whiten, center, shrinkage, tol, solver, random_state
         As of :class:`skalign.NullSpaceAligner`.
     """
-    moments, pairs = whiten_rows(
-        rows, solver=solver, orthonormal=not whiten, center=center, tol=tol
-    )
-    _check_ranks(pairs, rows.blocks.names, n_components)
-    model = build_model(pairs, _confirmed_exact(pairs, rows), shrinkage)
-    dof = pairs.moments.weight - center
-    pvalues = dimension_pvalues(pairs, model, dof, check_random_state(random_state))
-    k = n_components
-    if k is None:
-        k = pairs.max_components
-    elif k == "auto":
-        k = max(1, int(np.sum(pvalues <= SIGNIFICANCE)))
-    ranks = np.array([block.rank for block in pairs.blocks])
-    incomplete = incomplete_rows(moments, center)
-    if incomplete and model.n_exact == 0:
-        pairs, model = learn_from_all(pairs, incomplete, shrinkage, tol=tol, eps=rows.eps)
-        k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
-    return _solve(pairs, model, k, whiten, pvalues[:k], ranks)
+    with no_overflow():
+        moments, pairs = whiten_rows(
+            rows, solver=solver, orthonormal=not whiten, center=center, tol=tol
+        )
+        _check_ranks(pairs, rows.blocks.names, n_components)
+        model = build_model(pairs, _confirmed_exact(pairs, rows), shrinkage)
+        dof = pairs.moments.weight - center
+        pvalues = dimension_pvalues(pairs, model, dof, check_random_state(random_state))
+        k = n_components
+        if k is None:
+            k = pairs.max_components
+        elif k == "auto":
+            k = max(1, int(np.sum(pvalues <= SIGNIFICANCE)))
+        ranks = np.array([block.rank for block in pairs.blocks])
+        incomplete = incomplete_rows(moments, center)
+        if incomplete and model.n_exact == 0:
+            pairs, model = learn_from_all(pairs, incomplete, shrinkage, tol=tol, eps=rows.eps)
+            k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
+        alignment = _solve(pairs, model, k, whiten, pvalues[:k], ranks)
+    if not all(np.isfinite(a).all() for a in [*alignment.coefs, *alignment.decoders]):
+        raise ValueError(TOO_FAR_APART)
+    return alignment
 
 
 def _check_ranks(pairs: WhitenedPairs, names, n_components) -> None:

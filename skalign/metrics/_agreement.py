@@ -87,6 +87,8 @@ def agreement_score(
             f"target_proba has shape {target.shape} but source_proba has {source.shape}: both "
             "hold the same pairs and classes."
         )
+    if sample_weight is not None:
+        sample_weight = np.asarray(sample_weight)  # one a pair: no number for all of them
     weight = check_weights(sample_weight, len(source))
     weight = np.ones(len(source)) if weight is None else weight
     return agreement_test(source, np.argmax(target, axis=1), weight)[0]

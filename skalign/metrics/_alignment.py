@@ -274,6 +274,8 @@ def _check_latents(
         for name, z in others:
             if (n := z.shape[axis]) != (expected := reference.shape[axis]):
                 raise ValueError(f"{name} has {n} {what} but {first} has {expected}.")
+    if sample_weight is not None:
+        sample_weight = np.asarray(sample_weight)  # one a sample: no number for all of them
     weight = check_weights(sample_weight, len(reference))
     weight = np.ones(len(reference)) if weight is None else weight / weight.max()
     # Rows of weight zero are absent, also from the maxima that judge what is constant.

@@ -16,6 +16,7 @@ import numpy as np
 from .._blocks import Blocks, presence
 from .._utils._array_api import as_numpy, device_sums, hstack, is_on_device, to_numpy
 from .._utils._rows import BLOCK, row_blocks
+from .._utils._validation import TOO_FAR_APART
 from ._moments import Moments, merge, triangle
 
 # Moments of rows, by the modalities that they have.
@@ -162,10 +163,7 @@ def moments_by_pattern(X, weights, blocks: Blocks, kind: str, progress=None) -> 
     totals = {pattern: total.result() for pattern, total in sums.items()}
     found = {pattern: total for pattern, total in totals.items() if total is not None}
     if not all(total.finite for total in found.values()):
-        raise ValueError(
-            "X holds values whose squares overflow: scale the features, for example by "
-            "StandardScaler."
-        )
+        raise ValueError(TOO_FAR_APART)
     return found
 
 

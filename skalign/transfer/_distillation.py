@@ -101,7 +101,9 @@ def distil(task: TransferTask, **options) -> TargetModel:
     resp = np.zeros((len(weights), n_classes))
     resp[:, known] = chosen.resp[: len(weights)]
     coef, decoder = task.standardization.maps(chosen.axes.axes)
-    mean, model = task.standardization.mean, model.widened(known, n_classes)
+    # anchors and unpaired rows move the origin of the axes away from the mean
+    origin = decoder @ (chosen.axes.mean @ chosen.axes.axes)
+    mean, model = task.standardization.mean + origin, model.widened(known, n_classes)
     direct = model.of_features(coef, mean)
     return TargetModel(
         model if direct is None else direct,

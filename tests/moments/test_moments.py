@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import block_diag
 
+from skalign._blocks import resolve
 from skalign._utils._rows import BLOCK
 from skalign.moments._accumulate import Accumulator, batches
-from skalign.moments._moments import merge
+from skalign.moments._moments import merge, of_one_kind
+from skalign.moments._rows import ArrayRows
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -123,6 +126,64 @@ def test_root_and_scatter_are_one_statistic(rng, n, d):
 
 
 @relaxed
+@given(generators, st.integers(2, 40), widths, kinds)
+def test_roots_and_scatters_answer_alike(rng, n, d, kind):
+    """Deviations, covariances, quadratic forms and principal axes are those of np.cov."""
+    X, w = draw(rng, n, d)
+    m = moments(X, w, kind)
+    S = np.cov(X, rowvar=False, aweights=w, ddof=0).reshape(d, d)
+    size = np.sqrt(np.diagonal(S) + np.mean(X, axis=0) ** 2)
+    gram = np.outer(size, size)
+    assert m.has_root == (kind == "qr")
+    np.testing.assert_allclose(m.covariance() / gram, S / gram, atol=1e-9)
+    np.testing.assert_allclose(m.deviations() ** 2 / size**2, np.diagonal(S) / size**2, atol=1e-9)
+    some, others = rng.permutation(d)[: rng.integers(1, d + 1)], np.arange(rng.integers(1, d + 1))
+    part = np.ix_(some, others)
+    np.testing.assert_allclose(
+        m.covariance(some, others) / gram[part], (S / gram)[part], atol=1e-9
+    )
+    V = rng.normal(size=(d, 3)) / size[:, None]
+    expected = np.diagonal(V.T @ S @ V)
+    np.testing.assert_allclose(m.quadratic(V), expected, atol=1e-8)
+    assert np.all(m.quadratic(V) >= 0)
+    left, values, right = m.principal(some, size[some])
+    assert (left is not None) == m.has_root
+    assert np.all(np.diff(values) <= 0) and np.all(values >= 0)
+    np.testing.assert_allclose(right @ right.T, np.eye(len(values)), atol=1e-9)
+    white = (S / gram)[np.ix_(some, some)]
+    np.testing.assert_allclose((right.T * values**2) @ right, white, atol=1e-8)
+    if left is not None:
+        unit = np.sqrt(m.weight) * size[some]
+        np.testing.assert_allclose((left * values) @ right, m.rows(some) / unit, atol=1e-9)
+
+
+@relaxed
+@given(generators, st.integers(2, 40), st.lists(st.integers(1, 3), min_size=1, max_size=3), kinds)
+def test_mapped_moments_are_moments_of_mapped_rows(rng, n, sizes, kind):
+    """One map a block, the blocks side by side."""
+    X, w = draw(rng, n, sum(sizes))
+    maps = [rng.normal(size=(d, rng.integers(1, 4))) for d in sizes]
+    both = block_diag(*maps)
+    mapped, direct = moments(X, w, kind).mapped(maps), moments(X @ both, w, kind)
+    assert mapped.n_rows == direct.n_rows and mapped.weight == pytest.approx(direct.weight)
+    size = np.abs(X).max(axis=0) @ np.abs(both)
+    np.testing.assert_allclose(mapped.mean / size, direct.mean / size, atol=1e-9)
+    gram = np.outer(size, size)
+    np.testing.assert_allclose(mapped.covariance() / gram, direct.covariance() / gram, atol=1e-9)
+
+
+@relaxed
+@given(generators, st.lists(kinds, min_size=1, max_size=4), widths)
+def test_moments_of_one_kind_stay_what_they_are(rng, some, d):
+    """All roots, or all scatters, of the same rows in the same order."""
+    parts = [moments(*draw(rng, 9, d), kind) for kind in some]
+    alike = of_one_kind(parts)
+    assert {part.has_root for part in alike} == {"covariance" not in some}
+    for part, given_ in zip(alike, parts, strict=True):
+        assert_same(part, given_)
+
+
+@relaxed
 @given(generators, st.integers(1, 40), widths, kinds)
 def test_about_zero_is_the_raw_second_moment(rng, n, d, kind):
     """About the origin the statistics are sums of squares and products."""
@@ -203,6 +264,44 @@ def test_root_keeps_what_a_scatter_loses():
     total = merge(moments(X[:40], kind="qr"), moments(X[40:], kind="qr"))
     values = np.linalg.svd(total.root, compute_uv=False)
     np.testing.assert_allclose(values[:2], [1.0, 1e-10], rtol=1e-4)
+
+
+@relaxed
+@given(generators, st.floats(3, 8), st.booleans(), st.booleans())
+def test_a_refined_root_keeps_what_a_scatter_loses(rng, digits, weighted, lacks):
+    """By one more pass in white coordinates, small singular values keep digits of their own."""
+    values = np.geomspace(1, 10.0**-digits, 4)
+    X = rng.normal(size=(90, 8))
+    w = rng.uniform(0.5, 2.0, size=90) if weighted else None
+    for block in (slice(0, 4), slice(4, 8)):
+        rotations = [np.linalg.qr(rng.normal(size=(4, 4)))[0] for _ in range(2)]
+        X[:, block] = X[:, block] @ rotations[0] * values @ rotations[1]
+    X += rng.normal(size=8)
+    rows = np.ones(90, dtype=bool)
+    if lacks:
+        X[:30, :4] = np.nan
+        rows[:30] = False
+    source = ArrayRows(X, w, resolve([4, 4], 8))
+    total = source.moments("covariance")[(True, True)]
+    root = source.refined(total)
+    assert root.has_root and not total.has_root
+    assert (root.n_rows, root.weight) == (total.n_rows, total.weight)
+    np.testing.assert_array_equal(root.mean, total.mean)
+    v = np.ones(90) if w is None else w
+    centred = X[rows] - np.average(X[rows], axis=0, weights=v[rows])
+    centred *= np.sqrt(v[rows])[:, None]
+    for block in (slice(0, 4), slice(4, 8)):
+        found = np.linalg.svd(root.rows(block), compute_uv=False)
+        expected = np.linalg.svd(centred[:, block], compute_uv=False)
+        np.testing.assert_allclose(found, expected, rtol=1e-13 * 10.0**digits)
+
+
+def test_a_missing_dimension_has_no_refined_root():
+    """Rounding is all that there is to refine."""
+    X = np.random.default_rng(0).normal(size=(90, 6))
+    X[:, 2] = X[:, 0] + X[:, 1]
+    source = ArrayRows(X, None, resolve([3, 3], 6))
+    assert source.refined(source.moments("covariance")[(True, True)]) is None
 
 
 @relaxed

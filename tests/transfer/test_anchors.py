@@ -39,7 +39,7 @@ def test_class_means_are_those_of_a_plain_loop(rng, weighted):
     weights = rng.integers(0, 3, size=81) + (np.arange(81) >= 60) if weighted else None
     weights = None if weights is None else weights.astype(float)
     rows = ArrayRows(X, weights, resolve(WIDTHS, 7))
-    classes, soft = soft_labels(LogisticRegression(), X, y, known, rows, 0, 1, {})
+    classes, soft = soft_labels(LogisticRegression(), X, y, known, rows, (0, 1), {})
     sums, counts = np.zeros((4, 3)), np.zeros(4)
     for i in range(81):
         if known[i] and not np.isnan(X[i, 0]):

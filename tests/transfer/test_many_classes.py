@@ -59,10 +59,13 @@ def exactly(points, resp, ridge):
 
 
 def without(points, resp, ridge, i):
-    """Class weights, means and covariance without a point, as the definition has them."""
+    """Class weights, means and covariance without a point, as the definition has them.
+
+    Of a class that has nothing left, a thousandth stays, at the mean of all.
+    """
     Z, weights, rest = points.points, points.weights, np.arange(len(resp)) != i
-    weighted = resp[rest] * weights[rest][:, None]
-    counts, total = weighted.sum(axis=0), weights.sum()
+    weighted, total = resp[rest] * weights[rest][:, None], weights.sum()
+    counts = np.maximum(weighted.sum(axis=0), 1e-3 * (weights @ resp))
     means = weighted.T @ Z[rest] / counts[:, None]
     second = (Z[rest].T * weights[rest]) @ Z[rest] / total
     within = second - (means.T * counts) @ means / total
@@ -88,7 +91,7 @@ def test_labels_of_few_classes_lose_nothing(rng, n_classes, support, ridge):
 @given(generators, sizes, ridges)
 def test_certain_labels_are_a_refit_without_each_point(rng, n_classes, ridge):
     """Log densities of scipy, means and covariance without the point."""
-    labels = np.append(np.repeat(np.arange(n_classes), 2), rng.integers(n_classes, size=20))
+    labels = np.append(np.arange(n_classes), rng.integers(n_classes, size=60))
     resp = np.eye(n_classes)[labels]
     points = points_of(rng, resp)
     found = points.leave_one_out(resp, np.arange(len(resp)), ridge)
@@ -98,7 +101,7 @@ def test_certain_labels_are_a_refit_without_each_point(rng, n_classes, ridge):
             [multivariate_normal(mean, covariance).logpdf(points.points[i]) for mean in means]
         )
         np.testing.assert_allclose(
-            found[i] - found[i].mean(), expected - expected.mean(), rtol=1e-8, atol=1e-8
+            found[i] - found[i].mean(), expected - expected.mean(), rtol=1e-7, atol=1e-7
         )
 
 
@@ -140,13 +143,19 @@ def test_a_class_of_next_to_no_weight_changes_no_other(rng, n_classes, little, r
 
 
 @few
-@given(generators, st.integers(2, FEW_CLASSES), st.sampled_from([0.5, 0.999, 1.001]), ridges)
-def test_labels_need_not_sum_to_one(rng, n_classes, total, ridge):
-    """Probabilities may be rounded: a refit without the point, all the same."""
-    resp = total * rng.dirichlet(np.ones(n_classes), size=50)
+@given(
+    generators,
+    st.integers(2, FEW_CLASSES),
+    st.sampled_from([1, 6]),
+    st.sampled_from([0.5, 0.999, 1.001]),
+    ridges,
+)
+def test_labels_may_be_sharp_and_need_not_sum_to_one(rng, n_classes, sharp, total, ridge):
+    """A refit without the point, all the same: probabilities may be rounded."""
+    resp = total * softmax(sharp * rng.normal(size=(50, n_classes)), axis=1)
     points = points_of(rng, resp)
     found = exactly(points, resp, ridge)
-    for i in range(0, len(resp), 9):
+    for i in range(len(resp)):
         _, means, covariance = without(points, resp, ridge, i)
         away = means - points.points[i]
         expected = -0.5 * np.sum(away * np.linalg.solve(covariance, away.T).T, axis=1)
