@@ -29,10 +29,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from transfer_quality import FAMILIES, TASKS, logistic, run_each, splits
+from transfer_quality import FAMILIES, TASKS, logistic, run_each, splits, stacked
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
-from skalign.metrics import agreement_scorer
+from skalign.model_selection import agreement_scorer
 
 # -- settings -------------------------------------------------------------------------------------
 
@@ -47,32 +47,40 @@ GRIDS = {"fixed": "source classifier fixed", "varied": "source classifier varied
 
 
 def grid(s):
-    """Settings by (source, rest), the default first: aligned dimensions, mixture, shrinkage."""
+    """Settings by (source, rest), the default first: aligned dimensions, mixture, shrinkage.
+
+    Without a mixture ``n_components="auto"`` looks at the whole target, any other number at the
+    aligned span.
+    """
     n_classes = s.y.max() + 1
     most = min(s.X1.shape[1], s.X2.shape[1], len(s.pairs) // 2)
     widths = [k for k in (2, 5, 10, 20) if k <= most]
-    laws = {f"k={k}": (k, None, "auto") for k in ["auto", *widths]}
+    rest = {"default": ("auto", None, "auto")} | {f"k={k}": (k, None, "auto") for k in widths}
     tied, diag = (n_classes, "tied"), (2 * n_classes, "diag")
     for k in ["auto", *widths[1:]]:
-        laws[f"k={k} tied"] = k, tied, "auto"
+        rest[f"k={k} tied"] = k, tied, "auto"
     for k in widths[1:]:
-        laws[f"k={k} diag"] = k, diag, "auto"
-    laws["k=5 shrunk .5"] = 5, None, 0.5
-    fixed = {("LR", name): law for name, law in laws.items()}
-    some = ["k=auto", "k=5", "k=5 diag"]
-    varied = {(source, name): laws[name] for source in SOURCES for name in some}
+        rest[f"k={k} diag"] = k, diag, "auto"
+    rest["k=5 shrunk .5"] = 5, None, 0.5
+    fixed = {("LR", name): setting for name, setting in rest.items()}
+    some = ["default", "k=5", "k=5 diag"]
+    varied = {(source, name): rest[name] for source in SOURCES for name in some}
     return fixed, varied
 
 
-def build(s, source, law):
-    n_components, mixture, shrinkage = law
+def build(s, source, setting):
+    n_components, mixture, shrinkage = setting
     if mixture is not None:
         mixture = GaussianMixture(mixture[0], covariance_type=mixture[1], reg_covar=1e-3)
     aligner = NullSpaceAligner(
         n_components, modalities=[s.X1.shape[1], s.X2.shape[1]], shrinkage=shrinkage
     )
     transfer = CrossModalTransferClassifier(
-        SOURCES[source], aligner=aligner, mixture=mixture, random_state=0
+        SOURCES[source],
+        aligner=aligner,
+        mixture=mixture,
+        target_space="whole" if n_components == "auto" else "aligned",
+        random_state=0,
     )
     return make_pipeline(StandardScaler(), transfer)
 
@@ -95,19 +103,17 @@ def source_accuracy(s, subject, seed, source):
     return cross_val_score(model, X, y, cv=folds(s.labelled, subject, seed)).mean()
 
 
-def measure(s, subject, seed, source, law):
+def measure(s, subject, seed, source, setting):
     """Agreement, and accuracy of the target, on held-out pairs; its accuracy on the test."""
-    X = np.hstack([s.X1, s.X2])
-    X[s.labelled, s.X1.shape[1] :] = np.nan
-    y = np.where(np.isin(np.arange(len(X)), s.labelled), s.y, -1)
+    X, y = stacked(s)
     agreement, by_labels = [], []
     for train, held_out in folds(s.pairs, subject, seed):
         rows, held_out = np.r_[s.labelled, s.pairs[train]], s.pairs[held_out]
-        model = build(s, source, law).fit(X[rows], y[rows])
+        model = build(s, source, setting).fit(X[rows], y[rows])
         agreement.append(agreement_scorer(model, X[held_out]))
         by_labels.append(model.score(X[held_out], s.y[held_out]))
     rows = np.r_[s.labelled, s.pairs]
-    model = build(s, source, law).fit(X[rows], y[rows])
+    model = build(s, source, setting).fit(X[rows], y[rows])
     return {
         "agreement": np.mean(agreement),
         "by labels": np.mean(by_labels),
@@ -152,9 +158,11 @@ def study(task, n_seeds, details):
         fixed, varied = grid(s)
         quality = {source: source_accuracy(s, subject, seed, source) for source in SOURCES}
         found = {
-            (source, name): measure(s, subject, seed, source, law) | {"source": quality[source]}
-            for (source, name), law in (fixed | varied).items()
+            (source, name): measure(s, subject, seed, source, setting)
+            for (source, name), setting in (fixed | varied).items()
         }
+        for (source, _), figures in found.items():
+            figures["source"] = quality[source]
         if details:
             show(task, seed, found)
         for name, settings in zip(GRIDS, (fixed, varied), strict=True):

@@ -1,6 +1,8 @@
 """Seconds of `fit` and `transform`: NumPy, PyTorch on the CPU, and on a GPU where there is one.
 
 python benchmarks/fit_array_api.py [--rows 200000] [--width 100]
+
+`array_api_strict`, where that is installed, is NumPy that allows nothing but the standard.
 """
 
 import os
@@ -21,8 +23,15 @@ def places():
     """Names, and what moves rows there."""
     yield "numpy", np.asarray
     try:
+        import array_api_strict
+    except ImportError:
+        print("Not run: array_api_strict is not installed")
+    else:
+        yield "strict", array_api_strict.asarray
+    try:
         import torch
     except ImportError:
+        print("Not run: torch is not installed")
         return
     yield "torch cpu", torch.asarray
     if torch.cuda.is_available():
@@ -46,9 +55,10 @@ def main():
     options = parser.parse_args()
     widths = (options.width, options.width)
     X = make_paired_gaussians(options.rows, n_features=widths, noise=1.0, random_state=0).X
+    candidates = list(places())
     print(f"{'':12}{'type':10}{'fit':>8}{'transform':>11}")
     for dtype in (np.float64, np.float32):
-        for name, move in places():
+        for name, move in candidates:
             rows = move(X.astype(dtype))
             with config_context(array_api_dispatch=True):
                 aligner = NullSpaceAligner(modalities=list(widths))

@@ -1,6 +1,6 @@
 """Time to fit, in units of one symmetric rank-n update (syrk) of the same data.
 
-Product, peers and floor take turns in one process; ratios are medians over turns, with quartiles.
+Product, peers and floor alternate in one process; ratios are medians over repeats, with quartiles.
 
     pip install --no-deps cca-zoo==4.0.1
     python benchmarks/fit_speed.py [--repeats 7] [--output figures]
@@ -50,8 +50,8 @@ def syrk(X):
     return lambda: dsyrk(1.0, X.T, lower=1)
 
 
-def turns(jobs, repeats):
-    """Seconds (repeats, len(jobs)), taking turns; one turn more warms up."""
+def alternate(jobs, repeats):
+    """Seconds (repeats, len(jobs)) of jobs that alternate; one repeat more warms up."""
     seconds = np.empty((repeats + 1, len(jobs)))
     for row in seconds:
         for i, job in enumerate(jobs):
@@ -84,7 +84,7 @@ def against_syrk(repeats):
         X = pairs(n, d)
         jobs = [syrk(X), lambda X=X: np.dot(X.T, X.copy(order="K"))]
         jobs += [lambda k=k, X=X: NullSpaceAligner(k).fit(X) for k in (10, "auto")]
-        seconds = turns(jobs, repeats)
+        seconds = alternate(jobs, repeats)
         cells = "  ".join(f"{m:5.2f} ({a:.2f}-{b:.2f})" for m, a, b in ratios(seconds))
         print(f"  {n:9,d} {d:4d}+{d:<4d} {np.median(seconds[:, 0]):6.3f}  {cells}", flush=True)
 
@@ -97,7 +97,7 @@ def by_condition(repeats):
         X = pairs(20_000, 90, condition=condition)
         fits = [NullSpaceAligner(10, shrinkage=None, solver=solver) for solver in ("auto", "qr")]
         jobs = [syrk(X), *(lambda f=f, X=X: f.fit(X) for f in fits)]
-        seconds = turns(jobs, max(3, repeats // 2))
+        seconds = alternate(jobs, max(3, repeats // 2))
         auto, qr = (row[0] for row in ratios(seconds))
         residuals, first = [], []
         for f in fits:
@@ -118,7 +118,7 @@ def against_peers(repeats):
         jobs = [lambda X=X: NullSpaceAligner(10).fit(X)]
         other = zoo(X, d, 10)
         jobs += [] if other is None else [other]
-        seconds = turns(jobs, max(3, repeats // 2 if n * d < 10**7 else 3))
+        seconds = alternate(jobs, max(3, repeats // 2 if n * d < 10**7 else 3))
         cells = "       -" if other is None else f"{ratios(seconds)[0, 0]:8.1f}"
         slow = "-"
         if n * d <= 640_000:
@@ -135,7 +135,8 @@ def by_length(repeats, folder):
     for n in LENGTHS:
         X = pairs(n, 32)
         aligner = NullSpaceAligner(10)
-        times.append(np.median(turns([lambda a=aligner, X=X: a.fit(X)], max(3, repeats // 2))))
+        seconds = alternate([lambda a=aligner, X=X: a.fit(X)], max(3, repeats // 2))
+        times.append(np.median(seconds))
         peaks.append(peak(aligner.fit, X))
     slope = np.polyfit(np.log(LENGTHS), np.log(times), 1)[0]
     print(
@@ -197,7 +198,7 @@ def wide(n=500, d=50_000):
 def main():
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--repeats", type=int, default=7, help="turns (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=7, help="(default: %(default)s)")
     parser.add_argument("--memory", type=float, metavar="GIB", help="a file of so many GiB only")
     parser.add_argument("--wide", action="store_true", help="many columns only")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write the figure here")

@@ -7,10 +7,11 @@ the same on the target's features, where skalign looks:
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/predict_speed.py [--pairs 100000] [--features 64]
 
-Everything runs in one process on one thread, in turns. Times are CPU seconds, so that neighbours
-on the machine disturb them less; the time of the source classifier, its fit and its posterior of
-the pairs, is taken out of ``fit`` and shown apart. Ratios are medians of ratios within a turn,
-with quartiles. Peaks are those of tracemalloc: what is allocated on top of the data.
+Everything runs in one process on one thread, one after the other. Times are CPU seconds, so that
+neighbours on the machine disturb them less; the time of the source classifier, its fit and its
+posterior of the pairs, is taken out of ``fit`` and shown apart. Ratios are medians of ratios
+within a repeat, with quartiles. Peaks are those of tracemalloc: what is allocated on top of the
+data.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
 
 LABELLED = 2000
-# Spread of the class means, labels of rows beside the pairs or of some pairs, a rectified target.
+# Deviation of class means, labels of rows beside the pairs or of some pairs, a rectified target.
 TASKS = (
     ("classes apart, labels within the pairs", 3.0, False, False),
     ("classes apart, labels beside the pairs", 3.0, True, False),
@@ -64,13 +65,13 @@ def timed(work, *args):
     return time.process_time() - start, result
 
 
-def draw(n_pairs, n_features, n_classes, spread, beside, curved, seed=0):
+def draw(n_pairs, n_features, n_classes, deviation, beside, curved, seed=0):
     """Rows, labels, which rows are the pairs, and the truth."""
     more = LABELLED if beside else 0
     data = make_paired_gaussians(
         n_pairs + more,
         n_features=(n_features, n_features),
-        class_means=spread * np.random.default_rng(seed).normal(size=(n_classes, n_classes)),
+        class_means=deviation * np.random.default_rng(seed).normal(size=(n_classes, n_classes)),
         noise=6.0,
         random_state=seed,
     )
@@ -88,7 +89,7 @@ def model_of(n_features):
     return CrossModalTransferClassifier(Timed(max_iter=1000), aligner=aligner)
 
 
-def fit_turn(X, y, pairs, n_features, n_classes):
+def time_fit(X, y, pairs, n_features, n_classes):
     """CPU seconds: the transfer, the source's share of it, the mixture; and the fitted model."""
     Timed.spent = 0.0
     seconds, model = timed(model_of(n_features).fit, X, y)
@@ -97,7 +98,7 @@ def fit_turn(X, y, pairs, n_features, n_classes):
     return seconds - source, source, timed(GaussianMixture(n_classes).fit, latents)[0], model
 
 
-def predict_turn(model, target, rivals):
+def time_predict(model, target, rivals):
     """CPU seconds: skalign, then each rival."""
     found = [timed(model.target_classifier_.predict_proba, target)[0]]
     return [*found, *(timed(rival, target)[0] for rival in rivals)]
@@ -132,16 +133,16 @@ def run(options, name, *task):
     """One line on fitting, one on predicting."""
     d, C = options.features, options.classes
     X, y, pairs, truth = draw(options.pairs, d, C, *task)
-    turns = [fit_turn(X, y, pairs, d, C) for _ in range(options.turns)]
-    ours, source, mixture, models = zip(*turns, strict=True)
+    fits = [time_fit(X, y, pairs, d, C) for _ in range(options.repeats)]
+    ours, source, mixture, models = zip(*fits, strict=True)
     model = models[-1]
     target = np.ascontiguousarray(X[pairs, d:])
     truth = truth[pairs]
     rivals = rivals_of(model, target, truth)
     rows = np.resize(np.arange(len(target)), options.rows)
     asked = target[rows]
-    times = np.transpose([predict_turn(model, asked, rivals) for _ in range(options.turns)])
-    landmarks = len(model._laws.by_modality[1][1].landmarks)
+    times = np.transpose([time_predict(model, asked, rivals) for _ in range(options.repeats)])
+    landmarks = len(getattr(model.target_classifier_, "landmarks_", ()))
     accuracy = model.target_classifier_.score(target, truth)
     print(
         f"{name}: {model.aligner_.n_components_} latents, {landmarks} landmarks, "
@@ -166,12 +167,12 @@ def main():
     parser.add_argument("--rows", type=int, default=100_000, help="asked (default: %(default)s)")
     parser.add_argument("--features", type=int, default=64, help="a modality's (default: 64)")
     parser.add_argument("--classes", type=int, default=10, help="(default: %(default)s)")
-    parser.add_argument("--turns", type=int, default=7, help="(default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=7, help="(default: %(default)s)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     print(
         f"{options.pairs} pairs of {options.features} + {options.features} features, "
-        f"{options.classes} classes; {options.rows} rows asked; {options.turns} turns"
+        f"{options.classes} classes; {options.rows} rows asked; {options.repeats} repeats"
     )
     with threadpool_limits(1):
         for name, *task in TASKS:

@@ -16,11 +16,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from synthetic import clusters, oas_cca
-from transfer_quality import TASKS, splits
+from synthetic import canonical_variates, clusters
+from transfer_quality import TASKS, logistic, splits
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 
@@ -57,12 +56,11 @@ def measure(X1, X2, y, labelled, pairs, test, source, target):
     seen = np.r_[pairs, target]
     Z1 = StandardScaler().fit(X1[np.r_[labelled, pairs]]).transform(X1)
     Z2 = StandardScaler().fit(X2[seen]).transform(X2)
-    true = LogisticRegression(max_iter=1000).fit(Z2[seen], y[seen]).score(Z2[test], y[test])
+    true = logistic().fit(Z2[seen], y[seen]).score(Z2[test], y[test])
     k = min(len(np.unique(y)) - 1, width, X2.shape[1])
-    Z1, Z2 = Z1 - Z1[pairs].mean(axis=0), Z2 - Z2[pairs].mean(axis=0)
-    A1, A2 = oas_cca(Z1[pairs], Z2[pairs], k)
-    student = LogisticRegression(max_iter=1000).fit(Z1[labelled] @ A1, y[labelled])
-    return student.score(Z2[test] @ A2, y[test]), *found, true
+    Z1, Z2 = canonical_variates(Z1, Z2, pairs, k)
+    of_variates = logistic().fit(Z1[labelled], y[labelled])
+    return of_variates.score(Z2[test], y[test]), *found, true
 
 
 def curve(task, n_seeds):

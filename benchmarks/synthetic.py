@@ -84,20 +84,20 @@ def few_pairs(draws):
     """Accuracy on the target over the number of pairs, beside OAS-CCA with logistic regression."""
     print("Few pairs: k = 9, 10 classes, d = 50 + 50, noise 3, 500 labelled; mean accuracy")
     print("   deviation of means   pairs   OAS-CCA + LR   skalign   supervised")
-    for spread in (3, 2, 1.5):
+    for deviation in (3, 2, 1.5):
         for n_pairs in (60, 100, 500, 2000):
-            rows = [few_pairs_once(seed, n_pairs, spread) for seed in range(draws)]
+            rows = [few_pairs_once(seed, n_pairs, deviation) for seed in range(draws)]
             cells = "   ".join(f"{mean:12.4f}" for mean in np.mean(rows, axis=0))
-            print(f"  {spread:18.1f}   {n_pairs:6d}   {cells}", flush=True)
+            print(f"  {deviation:18.1f}   {n_pairs:6d}   {cells}", flush=True)
 
 
-def clusters(seed, n_pairs, spread, n_alone=0):
-    """Ten classes in nine shared dimensions, 50 + 50 columns; ``spread`` is that of class means.
+def clusters(seed, n_pairs, deviation, n_alone=0):
+    """Ten classes in nine shared dimensions, whose means have that deviation; 50 + 50 columns.
 
     Both blocks, labels, and rows: labelled, pairs, test, source alone, target alone.
     """
     rng = np.random.default_rng(seed)
-    means, maps = spread * rng.normal(size=(10, 9)), rng.normal(size=(2, 9, 50))
+    means, maps = deviation * rng.normal(size=(10, 9)), rng.normal(size=(2, 9, 50))
     sizes = [500, n_pairs, 1000, n_alone, n_alone]
     y = rng.integers(10, size=sum(sizes))
     z = means[y] + rng.normal(size=(len(y), 9))
@@ -105,13 +105,12 @@ def clusters(seed, n_pairs, spread, n_alone=0):
     return X1, X2, y, *np.split(np.arange(len(y)), np.cumsum(sizes)[:-1])
 
 
-def few_pairs_once(seed, n_pairs, spread):
+def few_pairs_once(seed, n_pairs, deviation):
     """One draw: accuracy on the target by shrunk CCA, by skalign, and with true labels."""
-    X1, X2, y, labelled, pairs, test, *_ = clusters(seed, n_pairs, spread)
-    A1, A2 = oas_cca(X1[pairs], X2[pairs], 9)
-    center = X1[pairs].mean(axis=0), X2[pairs].mean(axis=0)
-    student = LogisticRegression(max_iter=2000).fit((X1[labelled] - center[0]) @ A1, y[labelled])
-    cca = student.score((X2[test] - center[1]) @ A2, y[test])
+    X1, X2, y, labelled, pairs, test, *_ = clusters(seed, n_pairs, deviation)
+    Z1, Z2 = canonical_variates(X1, X2, pairs, 9)
+    of_variates = LogisticRegression(max_iter=2000).fit(Z1[labelled], y[labelled])
+    cca = of_variates.score(Z2[test], y[test])
     X = np.hstack([X1, X2])
     X[labelled, 50:] = np.nan
     rows = np.r_[labelled, pairs]
@@ -121,15 +120,15 @@ def few_pairs_once(seed, n_pairs, spread):
     return cca, model.score(X[test], y[test]), ceiling
 
 
-def oas_cca(X1, X2, k):
-    """Canonical directions of covariances shrunk by the oracle approximating shrinkage."""
-    X1, X2 = X1 - X1.mean(axis=0), X2 - X2.mean(axis=0)
-    whiten = []
+def canonical_variates(X1, X2, pairs, k):
+    """First variates of all rows; covariances of the pairs by oracle approximating shrinkage."""
+    white = []
     for X in (X1, X2):
-        values, vectors = np.linalg.eigh(oas(X, assume_centered=True)[0])
-        whiten.append(vectors / np.sqrt(values))
-    left, _, right = np.linalg.svd(whiten[0].T @ X1.T @ X2 @ whiten[1] / len(X1))
-    return whiten[0] @ left[:, :k], whiten[1] @ right[:k].T
+        X = X - X[pairs].mean(axis=0)
+        values, vectors = np.linalg.eigh(oas(X[pairs], assume_centered=True)[0])
+        white.append(X @ (vectors / np.sqrt(np.maximum(values, 1e-10 * values[-1]))))
+    left, _, right = np.linalg.svd(white[0][pairs].T @ white[1][pairs])
+    return white[0] @ left[:, :k], white[1] @ right[:k].T
 
 
 def main():

@@ -19,12 +19,9 @@ import sys
 import time
 import warnings
 from collections import defaultdict, namedtuple
-from contextlib import nullcontext
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
-from sklearn.covariance import oas
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -32,15 +29,9 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from synthetic import canonical_variates
 
-from skalign import (
-    CrossModalTransferClassifier,
-    NullSpaceAligner,
-    _components,
-    _lift,
-    _student,
-    _tied,
-)
+from skalign import CrossModalTransferClassifier, NullSpaceAligner
 
 # -- data: {view: array}, labels, subjects or None ------------------------------------------------
 
@@ -155,6 +146,14 @@ def splits(task, n_seeds):
         yield Split(source, target, y, *(third for _, third in folds))
 
 
+def stacked(s):
+    """Both modalities side by side, NaN where a row lacks one; labels, -1 but where known."""
+    X = np.hstack([s.X1, s.X2])
+    X[s.labelled, s.X1.shape[1] :] = np.nan
+    X[s.test, : s.X1.shape[1]] = np.nan
+    return X, np.where(np.isin(np.arange(len(X)), s.labelled), s.y, -1)
+
+
 # -- methods: class probabilities of the test rows ------------------------------------------------
 
 
@@ -176,18 +175,19 @@ def others(s):
     """Class probabilities by every other method; hard decisions where it has no more."""
     L, U, T = s.labelled, s.pairs, s.test
     X1, X2 = reduced(s.X1, np.r_[L, U]), reduced(s.X2, U)
-    teacher = logistic().fit(X1[L], s.y[L])
-    hard, soft = teacher.predict(X1[U]), teacher.predict_proba(X1[U])
+    source = logistic().fit(X1[L], s.y[L])
+    hard, soft = source.predict(X1[U]), source.predict_proba(X1[U])
     each = np.repeat(X2[U], soft.shape[1], axis=0)  # a row per pair and class
-    weighted = logistic().fit(each, np.tile(teacher.classes_, len(U)), soft.ravel())
+    weighted = logistic().fit(each, np.tile(source.classes_, len(U)), soft.ravel())
     ridge = RidgeCV(np.logspace(-1, 5, 13)).fit(X2[U], X1[U])
-    variates1, variates2 = canonical(X1, X2, U, s.y.max() + 1)
+    k = min(max(2 * s.y.max(), 10), 40, X1.shape[1], X2.shape[1])
+    variates1, variates2 = canonical_variates(X1, X2, U, k)
     found = {
         "paper": null_space(s),
         "pseudo LR": (logistic().fit(X2[U], hard), X2),
         "soft LR": (weighted, X2),
         "pseudo SVC": (SVC().fit(X2[U], hard), X2),
-        "ridge map": (teacher, ridge.predict(X2)),
+        "ridge map": (source, ridge.predict(X2)),
         "CCA + LR": (logistic().fit(variates1[L], s.y[L]), variates2),
         "true LR": (logistic().fit(X2[U], s.y[U]), X2),
         "true SVC": (SVC().fit(X2[U], s.y[U]), X2),
@@ -204,18 +204,6 @@ def all_classes(model, X, n_classes):
     return proba
 
 
-def canonical(X1, X2, pairs, n_classes):
-    """Canonical variates of shrunk covariances."""
-    X1, X2 = X1 - X1[pairs].mean(axis=0), X2 - X2[pairs].mean(axis=0)
-    white = []
-    for X in (X1, X2):
-        values, vectors = np.linalg.eigh(oas(X[pairs], assume_centered=True)[0])
-        white.append(X @ (vectors / np.sqrt(np.maximum(values, 1e-10 * values[-1]))))
-    left, _, right = np.linalg.svd(white[0][pairs].T @ white[1][pairs])
-    k = min(max(2 * (n_classes - 1), 10), 40, X1.shape[1], X2.shape[1])
-    return white[0] @ left[:, :k], white[1] @ right[:k].T
-
-
 def null_space(s):
     """Last left singular vectors of [X1; -X2], as printed but for the sign; k = C - 1."""
     rows = np.r_[s.labelled, s.pairs]
@@ -226,15 +214,15 @@ def null_space(s):
     return logistic().fit(Z1[s.labelled] @ A1, s.y[s.labelled]), Z2 @ A2
 
 
+def transfer(s):
+    aligner = NullSpaceAligner(modalities=[s.X1.shape[1], s.X2.shape[1]])
+    return CrossModalTransferClassifier(aligner=aligner)
+
+
 def skalign(s):
     """Class probabilities of the test rows, and the fitted classifier."""
-    X, rows = np.hstack([s.X1, s.X2]), np.r_[s.labelled, s.pairs]
-    X[s.labelled, s.X1.shape[1] :] = np.nan
-    X[s.test, : s.X1.shape[1]] = np.nan
-    y = np.where(np.isin(np.arange(len(X)), s.labelled), s.y, -1)
-    aligner = NullSpaceAligner(modalities=[s.X1.shape[1], s.X2.shape[1]])
-    model = make_pipeline(StandardScaler(), CrossModalTransferClassifier(aligner=aligner))
-    model.fit(X[rows], y[rows])
+    (X, y), rows = stacked(s), np.r_[s.labelled, s.pairs]
+    model = make_pipeline(StandardScaler(), transfer(s)).fit(X[rows], y[rows])
     return all_classes(model, X[s.test], s.y.max() + 1), model[-1]
 
 
@@ -243,7 +231,7 @@ SHOWN = {
     "pseudo LR": "pseudo-labels, linear",
     "soft LR": "soft pseudo-labels, linear",
     "pseudo SVC": "pseudo-labels, SVC",
-    "ridge map": "ridge map, then teacher",
+    "ridge map": "ridge map, then source",
     "CCA + LR": "shrunk CCA, linear",
     "skalign": "skalign",
 }
@@ -359,23 +347,16 @@ def draw(results, folder):
 # -- ablation -------------------------------------------------------------------------------------
 
 
-def linear_only():
-    pool = _student.pool_weights
-    alone = mock.Mock(side_effect=lambda scores, *rest: [*pool(scores[:1], *rest), 0.0])
-    return changed(_student, "pool_weights", alone)
-
-
-changed, of = mock.patch.object, _tied.TiedLaw.of.__func__
-VARIANTS = {
-    "default": nullcontext,
-    "no anchors": lambda: changed(_components, "_find_anchors", mock.Mock(return_value=None)),
-    "lambda 0": lambda: changed(_student, "TEMPERS", (0.0,)),
-    "lambda .3": lambda: changed(_student, "TEMPERS", (0.3,)),
-    "linear": linear_only,
-    "ridge .1": lambda: changed(of, "__defaults__", (0.1,)),
-    "ridge .5": lambda: changed(of, "__defaults__", (0.5,)),
-    "width .1": lambda: changed(_lift, "BANDWIDTH", 0.1),
-    "width .5": lambda: changed(_lift, "BANDWIDTH", 0.5),
+VARIANTS = {  # hyperparameters of the distillation; lambda is the exponent
+    "default": {},
+    "no anchors": {"anchor_weights": ()},
+    "lambda 0": {"exponents": (0.0,)},
+    "lambda .3": {"exponents": (0.3,)},
+    "linear": {"kernel": False},
+    "ridge .1": {"ridge": 0.1},
+    "ridge .5": {"ridge": 0.5},
+    "bandwidth .1": {"bandwidth": 0.1},
+    "bandwidth .5": {"bandwidth": 0.5},
 }
 
 
@@ -384,9 +365,14 @@ def ablate(task, n_seeds):
     row = measure(task, n_seeds)
     accuracy = defaultdict(list)
     for s in splits(task, n_seeds):
-        for name, patch in VARIANTS.items():
-            with patch():
-                accuracy[name].append(merits(skalign(s)[0], s.y[s.test])["accuracy"])
+        (X, y), rows = stacked(s), np.r_[s.labelled, s.pairs]
+        X = StandardScaler().fit(X[rows]).transform(X)
+        model = transfer(s)
+        soft = model._fit_source_and_aligner(X[rows], y[rows], None, {})
+        for name, options in VARIANTS.items():
+            model._learn_targets(soft, **options)
+            proba = all_classes(model, X[s.test], s.y.max() + 1)
+            accuracy[name].append(merits(proba, s.y[s.test])["accuracy"])
     return {name: recovered(np.mean(values), row) for name, values in accuracy.items()}
 
 

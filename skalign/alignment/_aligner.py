@@ -13,8 +13,6 @@ from .._blocks import Blocks, resolve_table
 from .._utils._containers import in_container
 from .._utils._validation import (
     FLOATS,
-    check_number,
-    check_option,
     check_switch,
     column_names,
     restored_on_error,
@@ -22,17 +20,10 @@ from .._utils._validation import (
 )
 from ..moments import _dask
 from ..moments._rows import Accumulated
-from ._encoder import (
-    Encoders,
-    ModalityEncoder,
-    added,
-    decoded_rows,
-    encoded_rows,
-    imputed_rows,
-    latent_moment,
-)
+from . import _encoder
+from ._encoder import Encoders, ModalityEncoder
 from ._gaussian import mutual_information
-from ._maps import align
+from ._maps import align, check_options
 from ._significance import SIGNIFICANCE
 
 # What an alignment and the attributes of the estimator have in common.
@@ -265,9 +256,11 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         with restored_on_error(self.__dict__):
             self._check_parameters()
             rows, names = self._read(X, sample_weight, reset=first, least=1)
+            if first:
+                self.__dict__.pop("encoders_", None)
             # a root, as exact as can be, unless speed is asked for
             seen = Accumulated.of(rows, "covariance" if self.solver == "covariance" else "qr")
-            return self._learn_from_sums(seen if first else self._seen().merged(seen), names)
+            return self._learn_from_sums(seen, names)
 
     def merge(self, other: "NullSpaceAligner") -> Self:
         """Add what another aligner has seen: as if its rows had been given to `partial_fit`.
@@ -299,7 +292,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             raise ValueError("aligners to merge must have the same features and modalities.")
         with restored_on_error(self.__dict__):
             names = getattr(self, "feature_names_in_", None)
-            return self._learn_from_sums(self._seen().merged(other._seen()), names)
+            seen = Accumulated.from_arrays(other._sums, self._blocks)
+            return self._learn_from_sums(seen, names)
 
     def transform(self, X: Any) -> Any:
         """Encode samples: the mean of the encodings of the modalities that each has.
@@ -319,7 +313,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If a row has no modality at all, or a block that is partly NaN.
         """
         check_is_fitted(self)
-        return self._mapped(encoded_rows, X, self.n_components_)
+        return self._mapped(_encoder.encoded_rows, X, self.n_components_)
 
     def inverse_transform(self, X: Any) -> Any:
         """Map latents back to the features of all modalities.
@@ -343,7 +337,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             raise ValueError(
                 f"X has {Z.shape[1]} features, expected {self.n_components_} components: latents."
             )
-        function = partial(decoded_rows, encoders=self._encoders)
+        function = partial(_encoder.decoded_rows, encoders=self._encoders)
         return _dask.map_rows(function, X, Z, len(self.loadings_))
 
     def impute(self, X: Any) -> Any:
@@ -361,7 +355,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         columns = np.sort(np.concatenate(self.modality_columns_))
-        filled = self._mapped(imputed_rows, X, len(columns))
+        filled = self._mapped(_encoder.imputed_rows, X, len(columns))
         return in_container(filled, self.__dict__, X, columns)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -388,7 +382,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         rows, _ = self._read(X, sample_weight, dtype=FLOATS)
-        total, weight = rows.fold(latent_moment, added, self._encoders)
+        total, weight = rows.fold(_encoder.latent_moment, _encoder.added, self._encoders)
         if not weight > 0:
             raise ValueError("X has no pairs: no row with a positive weight has every modality.")
         return mutual_information(self.latent_covariance_, total / weight, len(self.encoders_))
@@ -396,15 +390,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     # -- steps -----------------------------------------------------------------------------------
 
     def _check_parameters(self):
-        if self.n_components not in ("auto", None):
-            check_number("n_components", self.n_components, low=1, integer=True)
-        if self.shrinkage not in ("auto", None):
-            check_number("shrinkage", self.shrinkage, low=0, high=1)
-        if self.tol is not None:
-            check_number("tol", self.tol, low=0, high=1)
-        for name in ("whiten", "center", "verbose"):
-            check_switch(name, getattr(self, name))
-        check_option("solver", self.solver, ("auto", "covariance", "qr"))
+        check_options(**self._options())
+        check_switch("verbose", self.verbose)
 
     def _read(self, X, sample_weight=None, *, reset=False, dtype="numeric", least=2):
         """Validate rows; their source, and the names of the selected columns."""
@@ -441,11 +428,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             encoders = Encoders.of(alignment, rows.blocks)
         return encoders.impute(X)
 
-    def _seen(self):
-        return Accumulated.from_arrays(self._sums, self._blocks)
-
     def _learn_from_sums(self, seen, names):
-        """Keep sums, and learn the maps from them if there are pairs enough."""
+        """Add sums to those kept, and learn the maps from them if there are pairs enough."""
+        if hasattr(self, "_sums"):
+            seen = Accumulated.from_arrays(self._sums, self._blocks).merged(seen)
         self._sums = seen.as_arrays()
         self._store_blocks(seen.blocks)
         wanted = 1 if self.n_components in ("auto", None) else self.n_components

@@ -30,7 +30,13 @@ import numpy as np
 from scipy.linalg import block_diag
 from sklearn.utils import check_random_state
 
-from .._utils._validation import TOO_FAR_APART, no_overflow
+from .._utils._validation import (
+    TOO_FAR_APART,
+    check_number,
+    check_option,
+    check_switch,
+    no_overflow,
+)
 from ._canonical import (
     canonical_directions,
     exact_directions,
@@ -112,6 +118,20 @@ def align(
     if not all(np.isfinite(a).all() for a in [*alignment.coefs, *alignment.decoders]):
         raise ValueError(TOO_FAR_APART)
     return alignment
+
+
+def check_options(n_components, whiten, center, shrinkage, tol, solver, random_state) -> None:
+    """Raise unless the options of :func:`align` make sense; they are named."""
+    if n_components not in ("auto", None):
+        check_number("n_components", n_components, low=1, integer=True)
+    if shrinkage not in ("auto", None):
+        check_number("shrinkage", shrinkage, low=0, high=1)
+    if tol is not None:
+        check_number("tol", tol, low=0, high=1)
+    check_switch("whiten", whiten)
+    check_switch("center", center)
+    check_option("solver", solver, ("auto", "covariance", "qr"))
+    check_random_state(random_state)
 
 
 def _check_ranks(pairs: WhitenedPairs, names, n_components) -> None:

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .._blocks import presence, read_array, resolve_table, select
+from .._blocks import resolve_table
 from .._utils._labels import UNLABELLED, known_labels
 from .._utils._validation import (
     check_option,
@@ -26,25 +26,13 @@ from .._utils._validation import (
 from ..alignment import NullSpaceAligner
 from ..alignment._significance import SIGNIFICANCE
 from ..moments import _dask as collections
+from . import _modality_classifier as modality
 from ._anchors import anchor_folds, with_anchors
 from ._dask import drawn
 from ._distillation import distil
 from ._mixture import fit_mixture
-from ._modality_classifier import (
-    ModalityClassifier,
-    Predictor,
-    predict_prior_only,
-    predicted_labels,
-    predicted_log_proba,
-    predicted_proba,
-)
-from ._source import (
-    frozen,
-    labelled_accuracy,
-    set_seed,
-    soft_labels,
-    weight_parameter,
-)
+from ._modality_classifier import ModalityClassifier, Predictor
+from ._source import frozen, labelled_accuracy, soft_labels, weight_parameter, with_seed
 from ._task import transfer_task
 
 
@@ -237,7 +225,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             class prior, and a warning counts them.
         """
         check_is_fitted(self)
-        return self._mapped(predicted_proba, X, len(self.classes_), np.float64)
+        return self._mapped(modality.predicted_proba, X, len(self.classes_), np.float64)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of the class probabilities.
@@ -253,7 +241,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             In the order of ``classes_``; minus infinity for probability zero.
         """
         check_is_fitted(self)
-        return self._mapped(predicted_log_proba, X, len(self.classes_), np.float64)
+        return self._mapped(modality.predicted_log_proba, X, len(self.classes_), np.float64)
 
     def predict(self, X: Any) -> Any:
         """Most probable classes.
@@ -269,7 +257,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             Labels out of ``classes_``.
         """
         check_is_fitted(self)
-        return self._mapped(predicted_labels, X, None, self.classes_.dtype)
+        return self._mapped(modality.predicted_labels, X, None, self.classes_.dtype)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of `predict`.
@@ -301,15 +289,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         -------
         sklearn.utils.metadata_routing.MetadataRouter
         """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        return (
-            MetadataRouter(owner=self)
-            .add_self_request(self)
-            .add(estimator=self._estimator(), method_mapping=mapping)
-            .add(aligner=self._aligner(), method_mapping=mapping)
-        )
-
-    # -- steps of fit ----------------------------------------------------------------------------
+        router, mapping = MetadataRouter(owner=self).add_self_request(self), MethodMapping()
+        parts = {"estimator": self._estimator(), "aligner": self._aligner()}
+        return router.add(method_mapping=mapping.add(caller="fit", callee="fit"), **parts)
 
     def _check_parameters(self):
         check_option("predict_from", self.predict_from, ("target", "available"))
@@ -317,16 +299,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         check_switch("verbose", self.verbose)
 
     def _estimator(self):
-        if self.estimator is not None:
-            return self.estimator
-        default = LogisticRegression(max_iter=1000)
-        return default.set_fit_request(sample_weight=True) if _routing() else default
+        return _or_default(self.estimator, LogisticRegression(max_iter=1000))
 
     def _aligner(self):
-        if self.aligner is not None:
-            return self.aligner
-        default = NullSpaceAligner()
-        return default.set_fit_request(sample_weight=True) if _routing() else default
+        return _or_default(self.aligner, NullSpaceAligner())
 
     def _route(self, weights, params):
         """Metadata of the fit of the estimator, and whether the aligner gets the weights."""
@@ -365,9 +341,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             aligner._check_parameters()
             self._say(f"aligner: {every.shape[1]:,} columns")
             aligner._learn(every if weighted else every.unweighted(), names, self.__dict__)
-        self._say(f"source: {int(known.sum()):,} labelled rows of {len(y):,}")
-        estimator = clone(self._estimator())
-        set_seed(estimator, self.random_state)
+        self._say(f"source: {known.sum():,} labelled rows of {len(y):,}")
+        estimator = with_seed(clone(self._estimator()), self.random_state)
         self.classes_, soft = soft_labels(
             estimator, blocks.select(table), y, known, rows, roles, to_estimator
         )
@@ -395,10 +370,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
         ``options`` are those of :func:`skalign.transfer._distillation.distil`.
         """
-        wanted = [self.target_]
-        if self.predict_from == "available":
-            some = np.flatnonzero(soft.present[soft.pairs].any(axis=0)).tolist()
-            wanted = [m for m in some if m != self.source_]
+        wanted = np.flatnonzero(soft.present[soft.pairs].any(axis=0)).tolist()
+        wanted.remove(self.source_)
+        wanted = [self.target_] if self.predict_from == "target" else wanted
         for name in ("agreement_", "mixture_", "component_class_proba_"):
             self.__dict__.pop(name, None)  # of an earlier fit
         self._say("target: learning its classes")
@@ -406,13 +380,12 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             models = {m: self._distilled(soft, m, options) for m in wanted}
             self.agreement_ = models[self.target_].agreement
         else:
-            mixture = clone(self.mixture)
-            set_seed(mixture, self.random_state)
+            mixture = with_seed(clone(self.mixture), self.random_state)
             models = self._mixed(mixture, soft, wanted)
         best = models[self.target_]
         smallest = min(best.pvalue, self.aligner_.pvalues_[0])
         if smallest > SIGNIFICANCE:
-            best = models[self.target_] = predict_prior_only(best)
+            best = models[self.target_] = modality.predict_prior_only(best)
             names = soft.rows.blocks.names
             n_pairs = int(soft.present[soft.pairs, self.target_].sum())
             warnings.warn(
@@ -469,8 +442,6 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         if self.verbose:
             print(f"[skalign] {what}", flush=True)
 
-    # -- steps of predict ------------------------------------------------------------------------
-
     def _validated(self, X):
         """Rows whose columns are those of the fit; of a collection a table without rows."""
         template = collections.template_of(X)
@@ -509,19 +480,20 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     def _both_probas(self, X):
         """Rows that are pairs, and their class probabilities by the source and by the target."""
         check_is_fitted(self)
-        table, predictor = self._validated(X), self._predictor()
-        rows = read_array(table, predictor.blocks)
-        present = presence(rows, predictor.blocks)
-        both = self.source_, self.target_
-        pairs = np.flatnonzero(present[:, both].all(axis=1))
-        table = select(table, slice(None), pairs)
-        return pairs, *predictor.what_each_says(table, rows[pairs], present[pairs], both)
+        return self._predictor().both_say(self._validated(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         # scikit-learn's checks hold the information in both halves of the features
         tags.classifier_tags.poor_score = self.predict_from == "target"
         return tags
+
+
+def _or_default(given, default):
+    """What was given, or else a default that takes weights."""
+    if given is None and _routing():
+        return default.set_fit_request(sample_weight=True)
+    return default if given is None else given
 
 
 def _routing():

@@ -267,6 +267,14 @@ class Predictor:
             )
         return proba
 
+    def both_say(self, table):
+        """Rows that are pairs, and their class probabilities by the source and by the target."""
+        X = read_array(table, self.blocks)
+        present, both = presence(X, self.blocks), (self.source, self.target)
+        pairs = np.flatnonzero(present[:, both].all(axis=1))
+        table = select(table, slice(None), pairs)
+        return pairs, *self.what_each_says(table, X[pairs], present[pairs], both)
+
     def what_each_says(self, table, X, present, modalities):
         """Class probabilities (n, C) by each modality; NaN in rows that lack it."""
         for m in modalities:

@@ -39,16 +39,16 @@ def frozen(estimator) -> bool:
     return isinstance(estimator, FrozenEstimator)
 
 
-def set_seed(estimator, random_state) -> None:
-    """Pass ``random_state`` to wherever an estimator has left it at None."""
+def with_seed(estimator, random_state):
+    """The estimator, with ``random_state`` wherever it has left it at None."""
     if random_state is None:
-        return
+        return estimator
     unset = {
         name: random_state
         for name, value in estimator.get_params().items()
         if name.split("__")[-1] == "random_state" and value is None
     }
-    estimator.set_params(**unset)
+    return estimator.set_params(**unset)
 
 
 def soft_labels(estimator, table, y, known, rows: ArrayRows, roles: tuple[int, int], params):
@@ -159,6 +159,11 @@ def source_posterior(estimator, block, rows) -> np.ndarray:
         predicted = np.asarray(estimator.predict(block))
         return (predicted[:, None] == np.asarray(estimator.classes_)[None]).astype(np.float64)
     proba = np.asarray(estimator.predict_proba(block), dtype=np.float64)
+    if proba.shape != (len(rows), len(estimator.classes_)):
+        raise ValueError(
+            f"estimator={type(estimator).__name__} gives class probabilities of shape "
+            f"{proba.shape} for {len(rows)} rows and {len(estimator.classes_)} classes."
+        )
     with np.errstate(invalid="ignore"):
         right = (proba >= -TOLERANCE).all(axis=1) & (np.abs(proba.sum(axis=1) - 1) <= TOLERANCE)
     if not right.all():

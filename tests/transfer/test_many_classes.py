@@ -97,9 +97,7 @@ def test_certain_labels_are_a_refit_without_each_point(rng, n_classes, ridge):
     found = points.leave_one_out(resp, np.arange(len(resp)), ridge)
     for i in range(0, len(resp), 7):
         _, means, covariance = without(points, resp, ridge, i)
-        expected = np.array(
-            [multivariate_normal(mean, covariance).logpdf(points.points[i]) for mean in means]
-        )
+        expected = multivariate_normal(cov=covariance).logpdf(points.points[i] - means)
         np.testing.assert_allclose(
             found[i] - found[i].mean(), expected - expected.mean(), rtol=1e-7, atol=1e-7
         )
@@ -146,13 +144,14 @@ def test_a_class_of_next_to_no_weight_changes_no_other(rng, n_classes, little, r
 @given(
     generators,
     st.integers(2, FEW_CLASSES),
-    st.sampled_from([1, 6]),
+    st.sampled_from([1, 11]),
     st.sampled_from([0.5, 0.999, 1.001]),
     ridges,
 )
 def test_labels_may_be_sharp_and_need_not_sum_to_one(rng, n_classes, sharp, total, ridge):
     """A refit without the point, all the same: probabilities may be rounded."""
-    resp = total * softmax(sharp * rng.normal(size=(50, n_classes)), axis=1)
+    likely = sharp * np.eye(n_classes)[rng.integers(n_classes, size=30)]
+    resp = total * softmax(likely + rng.normal(size=likely.shape), axis=1)
     points = points_of(rng, resp)
     found = exactly(points, resp, ridge)
     for i in range(len(resp)):
