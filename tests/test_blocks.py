@@ -173,7 +173,7 @@ def test_position_of_an_unknown_modality(modality):
 @relaxed
 @given(partitions(), st.data())
 def test_columns_may_be_left_aside(columns, data):
-    """Blocks of some of the modalities are those of the table without the columns of the others."""
+    """Blocks of some modalities are those of the table without columns of the others."""
     n_features = sum(map(len, columns))
     columns = [*columns, [n_features]]
     kept = data.draw(st.permutations(range(len(columns))))[: max(2, len(columns) - 1)]

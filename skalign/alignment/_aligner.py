@@ -430,8 +430,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _learn_from_sums(self, seen, names):
         """Add sums to those kept, and learn the maps from them if there are pairs enough."""
-        if hasattr(self, "_sums"):
-            seen = Accumulated.from_arrays(self._sums, self._blocks).merged(seen)
+        kept = getattr(self, "_sums", None)
+        if kept is not None:
+            seen = Accumulated.from_arrays(kept, self._blocks).merged(seen)
         self._sums = seen.as_arrays()
         self._store_blocks(seen.blocks)
         wanted = 1 if self.n_components in ("auto", None) else self.n_components

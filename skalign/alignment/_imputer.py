@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._blocks import resolve_table
 from .._utils._validation import FLOATS, is_frame
+from ..moments._dask import check_in_memory
 
 
 class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -24,7 +25,8 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Such as :class:`~sklearn.impute.KNNImputer`. ``None`` is
         :class:`~sklearn.impute.SimpleImputer`. It must keep the columns of a block.
     modalities : None, sequence of int or mapping of str to columns, default=None
-        The blocks, as in :class:`NullSpaceAligner`. Columns of none are left as they are.
+        The blocks, as in :class:`NullSpaceAligner`. Columns of none are left as they are, but
+        must be numbers, too.
 
     Attributes
     ----------
@@ -130,6 +132,7 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return table
 
     def _validated(self, X, *, reset, **options):
+        check_in_memory("BlockImputer", X=X)
         return validate_data(
             self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan", **options
         )

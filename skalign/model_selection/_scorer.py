@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from .._utils._validation import check_weights
 from ..metrics import agreement_score
+from ..moments._dask import check_in_memory
 from ..transfer import CrossModalTransferClassifier
 
 
@@ -40,7 +41,7 @@ def agreement_scorer(
     Returns
     -------
     float
-        0 is chance, and where the classifier has refused to predict more than the prior; 1 is
+        0 is chance, and where the classifier predicts nothing but the prior; 1 is
         the most that the source's doubt allows.
 
     Raises
@@ -77,6 +78,7 @@ def agreement_scorer(
     {'aligner__n_components': 4}
     """
     model, X = _find_transfer(estimator, X)
+    check_in_memory("agreement_scorer", X=X)
     rows, source, target = model._both_probas(X)
     if not len(rows):
         names = model.aligner_.modality_names_

@@ -27,9 +27,10 @@ class TransferSplit(BaseCrossValidator):
     """Cross-validation of partly labelled modalities: test what can be tested, train on the rest.
 
     An ordinary splitter tests every row once. With partly labelled modalities most rows cannot
-    be tested, and nothing says so: an unlabelled row is scored as if -1 were its class, so that
-    any prediction is wrong, and a labelled row that lacks the target gets the class prior. The
-    score that comes out is low, and is about the wrong rows.
+    be tested: with ``scoring="accuracy"`` an unlabelled row is scored as if -1 were its class, so
+    that any prediction is wrong, and a labelled row that lacks the target gets the class prior.
+    The score that comes out is low, and is about the wrong rows; that of the classifier's own
+    `score` is NaN.
 
     This splitter hands only the testable rows, which have the target modality and a label, to
     the splitter that it wraps. All other rows train in every fold: unlabelled pairs, rows with
