@@ -402,7 +402,12 @@ def stack_modalities(*blocks: Any, widths: Sequence[int] | None = None) -> np.nd
     >>> stack_modalities([[1.0, 2.0]], None, widths=(2, 1))
     array([[ 1.,  2., nan]])
     """
-    given = {m: np.asarray(block) for m, block in enumerate(blocks) if block is not None}
+    given = {}
+    for m, block in enumerate(blocks):
+        try:
+            given |= {} if block is None else {m: np.asarray(block)}
+        except ValueError as error:
+            raise ValueError(f"block {m} is no array: {error}") from error
     if not given:
         raise ValueError("no block is given: at least one modality must be present.")
     for m, array in given.items():
@@ -416,7 +421,8 @@ def stack_modalities(*blocks: Any, widths: Sequence[int] | None = None) -> np.nd
         if missing:
             raise ValueError(f"block {missing[0]} is None: pass widths=(d_1, ..., d_M).")
         widths = [array.shape[1] for array in given.values()]
-    if np.ndim(widths) != 1 or not all(isinstance(w, Integral) and int(w) > 0 for w in widths):
+    listed = list(widths) if np.iterable(widths) else [None]
+    if not all(isinstance(w, Integral) and int(w) > 0 for w in listed):
         raise ValueError(f"widths={widths!r} must be positive integers, one a block.")
     if len(widths) != len(blocks):
         raise ValueError(f"{len(blocks)} blocks, but {len(widths)} widths: one width a block.")

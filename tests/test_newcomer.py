@@ -23,7 +23,8 @@ data = make_paired_gaussians(
     480, n_features=(4, 5), n_latent=3, n_classes=3, noise=0.5, random_state=0
 )
 rows = np.arange(480)
-frame = pd.DataFrame(data.X, columns=[f"acc_{j}" for j in range(4)] + [f"gyr_{j}" for j in range(5)])
+names = [f"acc_{j}" for j in range(4)] + [f"gyr_{j}" for j in range(5)]
+frame = pd.DataFrame(data.X, columns=names)
 frame.insert(0, "window", rows)
 frame.insert(1, "subject", [f"s{j}" for j in rows // 40])
 frame.insert(2, "when", pd.Timestamp("2026-01-01") + pd.to_timedelta(rows, unit="s"))

@@ -122,9 +122,9 @@ def align(
 
 def check_options(n_components, whiten, center, shrinkage, tol, solver, random_state) -> None:
     """Raise unless the options of :func:`align` make sense; they are named."""
-    if n_components not in ("auto", None):
+    if not _is_auto(n_components):
         check_number("n_components", n_components, low=1, integer=True)
-    if shrinkage not in ("auto", None):
+    if not _is_auto(shrinkage):
         check_number("shrinkage", shrinkage, low=0, high=1)
     if tol is not None:
         check_number("tol", tol, low=0, high=1)
@@ -132,6 +132,11 @@ def check_options(n_components, whiten, center, shrinkage, tol, solver, random_s
     check_switch("center", center)
     check_option("solver", solver, ("auto", "covariance", "qr"))
     check_random_state(random_state)
+
+
+def _is_auto(value) -> bool:
+    """Whether a parameter is left to us, or to nobody."""
+    return value is None or (isinstance(value, str) and value == "auto")
 
 
 def _check_ranks(pairs: WhitenedPairs, names, n_components) -> None:

@@ -159,9 +159,10 @@ def source_posterior(estimator, block, rows) -> np.ndarray:
         predicted = np.asarray(estimator.predict(block))
         return (predicted[:, None] == np.asarray(estimator.classes_)[None]).astype(np.float64)
     proba = np.asarray(estimator.predict_proba(block), dtype=np.float64)
+    name = type(estimator.estimator if frozen(estimator) else estimator).__name__
     if proba.shape != (len(rows), len(estimator.classes_)):
         raise ValueError(
-            f"estimator={type(estimator).__name__} gives class probabilities of shape "
+            f"estimator={name} gives class probabilities of shape "
             f"{proba.shape} for {len(rows)} rows and {len(estimator.classes_)} classes."
         )
     with np.errstate(invalid="ignore"):
@@ -169,11 +170,12 @@ def source_posterior(estimator, block, rows) -> np.ndarray:
     if not right.all():
         wrong = np.flatnonzero(~right)[0]
         raise ValueError(
-            f"estimator={type(estimator).__name__} gives row {rows[wrong]} the class "
+            f"estimator={name} gives row {rows[wrong]} the class "
             f"probabilities {np.round(proba[wrong], 3).tolist()}: probabilities are non-negative "
             "and sum to one. Choose or calibrate another source classifier."
         )
-    return np.maximum(proba, 0.0)
+    proba = np.maximum(proba, 0.0)
+    return proba / proba.sum(axis=1, keepdims=True)  # single precision
 
 
 def over_all_classes(known, labels, proba):
