@@ -171,6 +171,8 @@ def read_array(table, blocks: Blocks, dtype=FLOATS):
     part = blocks.select(table)
     try:
         X = check_array(part, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
+        if X.dtype.kind == "c" or any(isinstance(x, complex) for x in X[:1].ravel().tolist()):
+            raise ValueError("Complex data not supported.")
         return X if X.dtype.kind in "fiub" else X.astype(np.float64)
     except (TypeError, ValueError):
         for m, name in enumerate(blocks.names):
@@ -402,7 +404,7 @@ def stack_modalities(*blocks: Any, widths: Sequence[int] | None = None) -> np.nd
     >>> stack_modalities([[1.0, 2.0]], None, widths=(2, 1))
     array([[ 1.,  2., nan]])
     """
-    given = {}
+    given: dict[int, np.ndarray] = {}
     for m, block in enumerate(blocks):
         try:
             given |= {} if block is None else {m: np.asarray(block)}

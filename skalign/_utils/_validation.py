@@ -71,6 +71,7 @@ def table_options(X, dtype=FLOATS, *, least: int = 1, collection: bool = False, 
         Of ``check_array``.
     """
     if is_frame(X):
+        _check_size(X, {} if collection else options, 0 if collection else least)
         return {"skip_check_array": True}
     return {
         "dtype": accepted(X, dtype),
@@ -80,6 +81,17 @@ def table_options(X, dtype=FLOATS, *, least: int = 1, collection: bool = False, 
         **options,
         **({"ensure_min_samples": 0} if collection else {}),
     }
+
+
+def _check_size(frame, options: dict, least: int) -> None:
+    """Raise where a dataframe has too few rows or columns, as scikit-learn does for arrays."""
+    for axis, what in enumerate(("sample", "feature")):
+        n, most = frame.shape[axis], options.get(f"ensure_min_{what}s", least)
+        if n < most:
+            raise ValueError(
+                f"Found array with {n} {what}(s) (shape={frame.shape}) while a minimum of {most} "
+                "is required."
+            )
 
 
 def column_names(table):
@@ -115,6 +127,8 @@ def check_weights(sample_weight, n: int, *, some: bool = True):
         dtype=np.float64,
         input_name="sample_weight",
     )
+    if weights.ndim != 1:
+        raise ValueError(f"sample_weight must be 1D, one value a row; got shape {weights.shape}.")
     weights = check_vector(weights, n, "sample_weight")
     if np.any(weights < 0):
         raise ValueError(

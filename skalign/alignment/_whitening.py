@@ -115,10 +115,8 @@ def whiten_rows(rows, *, solver="auto", orthonormal=False, center=True, tol=None
     if solver != "auto" or not rows.readable_again or (pairs.accurate and not too_few):
         return moments, pairs
     if not pairs.nearly_one and not too_few:
-        everyone = (True,) * len(rows.blocks)
-        finer = rows.refined(moments[everyone])
-        if finer is not None:
-            refined = {**moments, everyone: finer}
+        refined = rows.refined(moments)
+        if refined is not None:
             pairs = white(refined)
             if not pairs.nearly_one:
                 return refined, pairs

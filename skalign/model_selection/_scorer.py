@@ -49,7 +49,7 @@ def agreement_scorer(
     TypeError
         If there is no CrossModalTransferClassifier in ``estimator`` to be found.
     ValueError
-        If no row has both the source and the target, or if weights misfit.
+        If none of its {n} rows has both the source and the target, or if weights misfit.
 
     See Also
     --------
@@ -79,15 +79,16 @@ def agreement_scorer(
     """
     model, X = _find_transfer(estimator, X)
     check_in_memory("agreement_scorer", X=X)
+    n = X.shape[0] if hasattr(X, "shape") else len(X)
     rows, source, target = model._both_probas(X)
     if not len(rows):
         names = model.aligner_.modality_names_
         raise ValueError(
-            f"X has no pairs to compare: none of its {len(X)} rows has both the source "
+            f"X has no pairs to compare: none of its {n} rows has both the source "
             f"{names[model.source_]!r} and the target {names[model.target_]!r}. Let every fold "
             "hold some pairs: shuffle the rows, or stratify by which rows are pairs."
         )
-    weights = check_weights(sample_weight, len(X))
+    weights = check_weights(sample_weight, n)
     return agreement_score(
         source, target, sample_weight=None if weights is None else weights[rows]
     )

@@ -205,8 +205,8 @@ def whitening_maps(total: Moments, blocks: Blocks):
 
 def mapped_moments(
     X, weights, blocks: Blocks, mean, maps, *, stop: bool = True, progress=None
-) -> Moments | None:
-    """Moments of the complete rows, each block mapped.
+) -> Patterns | None:
+    """Moments by the modalities that rows have, each block mapped.
 
     Parameters
     ----------
@@ -216,26 +216,25 @@ def mapped_moments(
     maps : list
         Of :func:`whitening_maps`.
     stop : bool
-        Whether to give None as soon as the first rows lack a dimension.
+        Whether to give None as soon as the first complete rows lack a dimension.
     """
-    mapped = Accumulator()
+    everything = (True,) * len(blocks)
+    sums = {everything: Accumulator()}
     for rows in batches(*X.shape):
         batch, w = counted(X, weights, rows)
         batch = as_numpy(batch)
-        Y = np.hstack(
-            [
-                np.subtract(blocks.take(batch, m), mean[blocks.columns[m]]) @ there
-                for m, (there, _) in enumerate(maps)
-            ]
-        )
-        if not mapped.add(Y, w):
-            complete = np.isfinite(Y).all(axis=1)
-            mapped.add(Y[complete], None if w is None else w[complete])
-        if stop and rows.start == 0 and lacks_dimension(mapped.result()):
+        Y = np.empty(batch.shape)
+        for m, (there, _) in enumerate(maps):
+            columns = blocks.columns[m]
+            Y[:, columns] = np.subtract(blocks.take(batch, m), mean[columns]) @ there
+        if not sums[everything].add(Y, w):
+            _add_by_pattern(sums, Y, w, blocks, slice(0, len(Y)))
+        if stop and rows.start == 0 and lacks_dimension(sums[everything].result()):
             return None
         if progress is not None:
             progress(rows.stop)
-    return mapped.result()
+    found = {pattern: total.result() for pattern, total in sums.items()}
+    return {pattern: total for pattern, total in found.items() if total is not None}
 
 
 def lacks_dimension(mapped: Moments | None) -> bool:
@@ -243,21 +242,25 @@ def lacks_dimension(mapped: Moments | None) -> bool:
     return mapped is not None and bool(np.min(mapped.deviations() ** 2) < NOTHING)
 
 
-def root_from_mapped(mapped: Moments | None, total: Moments, blocks: Blocks, maps):
-    """Moments of the complete rows with a root in place of the scatter.
-
-    Returns
-    -------
-    Moments, or None where a block lacks a dimension: then only an orthogonal method helps.
-    """
-    if mapped is None or lacks_dimension(mapped):
+def roots_from_mapped(mapped: Patterns | None, totals: Patterns, blocks: Blocks, maps):
+    """Moments with roots in place of scatters; None where a block of pairs lacks a dimension."""
+    if mapped is None or lacks_dimension(mapped.get((True,) * len(blocks))):
         return None
+    return {p: _root_from_mapped(mapped[p], total, blocks, maps, p) for p, total in totals.items()}
+
+
+def _root_from_mapped(mapped, total, blocks, maps, pattern) -> Moments:
+    """A root of the rows that have some modalities."""
     try:
         factor = np.linalg.cholesky(mapped.covariance() * mapped.weight).T
-    except np.linalg.LinAlgError:
-        return None
-    root = np.empty_like(factor)
-    edges = np.cumsum([0, *(len(back) for _, back in maps)])
-    for m, (_, back) in enumerate(maps):
-        root[:, blocks.indices(m)] = factor[:, edges[m] : edges[m + 1]] @ back
+    except np.linalg.LinAlgError:  # few rows, of which others tell what they lack
+        values, vectors = np.linalg.eigh(mapped.covariance() * mapped.weight)
+        factor = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    root, start = np.empty_like(factor), 0
+    for m in np.flatnonzero(pattern):
+        back = maps[m][1]
+        # only complete rows keep the order of the columns
+        place = blocks.columns[m] if all(pattern) else slice(start, start + len(back))
+        root[:, place] = factor[:, place] @ back
+        start += len(back)
     return Moments(total.weight, total.n_rows, total.mean, root=root)

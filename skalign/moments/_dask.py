@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array
 from .._blocks import Blocks, read_array
 from .._utils._validation import FLOATS, check_weights, is_frame, rounding_of
 from ._accumulate import Patterns
-from ._moments import Moments, merge
+from ._moments import merge
 from ._rows import Accumulated, ArrayRows, refine
 
 # Children of a node of the tree.
@@ -112,7 +112,9 @@ class DaskRows:
         import dask
 
         task = partial(_of_chunk, function=function, blocks=self.blocks)
-        node = dask.delayed(shared, traverse=False)  # goes to each worker once
+        node = shared  # arrays go to each worker once; with a word, reading and summing are one
+        if not isinstance(shared, str):
+            node = dask.delayed(shared, traverse=False)
         return tree(tasks(task, self.X, repeat(node), sample_weight=self.sample_weight), merged)
 
     def moments(self, kind: str) -> Patterns:
@@ -123,13 +125,13 @@ class DaskRows:
         self._hashes, self.eps = seen.seen, max(seen.eps, self.eps)
         return seen.patterns
 
-    def mapped(self, mean, maps) -> Moments | None:
-        """Moments of the complete rows, each block mapped."""
-        return self.fold(_mapped, merge, (mean, maps))
+    def mapped(self, mean, maps) -> Patterns | None:
+        """Moments by the modalities that rows have, each block mapped."""
+        return self.fold(_mapped, _merged, (mean, maps))
 
-    def refined(self, total: Moments) -> Moments | None:
-        """Moments of the complete rows with a root, by one more pass; None where that fails."""
-        return refine(self, total)
+    def refined(self, totals: Patterns) -> Patterns | None:
+        """The same moments with roots, by one more pass; None where that fails."""
+        return refine(self, totals)
 
     def unweighted(self) -> "DaskRows":
         """The same rows, all of which count alike."""
@@ -149,6 +151,11 @@ def _of_chunk(chunk, shared, sample_weight, function, blocks):
     X = read_array(checked(chunk, "numeric"), blocks, "numeric")
     weights = check_weights(sample_weight, len(X), some=False)
     return function(ArrayRows(X, weights, blocks), shared)
+
+
+def _merged(a, b):
+    """Moments by pattern of two chunks."""
+    return {p: merge(a.get(p), b.get(p)) for p in {**a, **b}}
 
 
 def _mapped(rows, shared):

@@ -1,6 +1,6 @@
 """Row sources: rows in memory or on a device, and what is kept of rows that are gone.
 
-A row source answers ``moments(kind)``, ``refined(total)`` and ``n_unique(limit)``, whatever its
+A row source answers ``moments(kind)``, ``refined(moments)`` and ``n_unique(limit)``, whatever its
 rows are; :class:`DaskRows` is a third one.
 """
 
@@ -17,7 +17,7 @@ from ._accumulate import (
     Patterns,
     mapped_moments,
     moments_by_pattern,
-    root_from_mapped,
+    roots_from_mapped,
     whitening_maps,
 )
 from ._moments import Moments, merge
@@ -50,8 +50,8 @@ class ArrayRows:
         progress = self._progress("triangular root" if kind == "qr" else "moments")
         return moments_by_pattern(self.X, self.weights, self.blocks, kind, progress)
 
-    def mapped(self, mean, maps, *, stop: bool = True) -> Moments | None:
-        """Moments of the complete rows, each block mapped."""
+    def mapped(self, mean, maps, *, stop: bool = True) -> Patterns | None:
+        """Moments by the modalities that rows have, each block mapped."""
         return mapped_moments(
             self.X,
             self.weights,
@@ -66,9 +66,9 @@ class ArrayRows:
         """``function(rows, shared)``: there is but one chunk of these rows."""
         return function(self, shared)
 
-    def refined(self, total: Moments) -> Moments | None:
-        """Moments of the complete rows with a root, by one more pass; None where that fails."""
-        return refine(self, total)
+    def refined(self, totals: Patterns) -> Patterns | None:
+        """The same moments with roots, by one more pass; None where that fails."""
+        return refine(self, totals)
 
     def n_unique(self, limit: int) -> int:
         """Number of different complete rows, of which no more than ``limit + 1`` are counted."""
@@ -107,10 +107,11 @@ class ArrayRows:
         return Progress(what, len(self.X)) if self.verbose else None
 
 
-def refine(rows, total: Moments) -> Moments | None:
-    """A root of the complete rows of any row source."""
+def refine(rows, totals: Patterns) -> Patterns | None:
+    """Roots of rows of any source, by the modalities that they have."""
+    total = totals[(True,) * len(rows.blocks)]
     maps = whitening_maps(total, rows.blocks)
-    return root_from_mapped(rows.mapped(total.mean, maps), total, rows.blocks, maps)
+    return roots_from_mapped(rows.mapped(total.mean, maps), totals, rows.blocks, maps)
 
 
 def _doubles(X):

@@ -318,8 +318,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         """Steps 1 and 2: what the source says of the pairs, and the space in which they agree."""
         aligner, is_frozen = self._unfitted_aligner()
         template = collections.template_of(X)
-        options = {"ensure_min_features": 2, "ensure_min_samples": 2}
-        options = table_options(template, collection=template is not X, **options)
+        options = table_options(template, least=2, collection=template is not X)
         table = validate_data(self, template, reset=True, **options)
         if is_frozen and aligner.n_features_in_ != self.n_features_in_:
             raise ValueError(
@@ -329,8 +328,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
         roles = blocks.two_positions(self.source, self.target)
         self.source_, self.target_ = roles[0], roles[1]
+        aligner._check_parameters()
+        if y is None and not frozen(self.estimator):
+            known_labels(None, type(self).__name__)  # raises, before rows are read
         every = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
-        names = column_names(table)
         table, y, rows = drawn(every, table, y, self.source_, type(self).__name__)
         if y is None and frozen(self.estimator):
             y = np.full(len(table), UNLABELLED)
@@ -338,9 +339,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         check_consistent_length(table, y)
         to_estimator, weighted = self._route(rows.weights, params)
         if not is_frozen:
-            aligner._check_parameters()
             self._say(f"aligner: {every.shape[1]:,} columns")
-            aligner._learn(every if weighted else every.unweighted(), names, self.__dict__)
+            seen = every if weighted else every.unweighted()
+            aligner._learn(seen, column_names(template), self.__dict__)
         self._say(f"source: {known.sum():,} labelled rows of {len(y):,}")
         estimator = with_seed(clone(self._estimator()), self.random_state)
         self.classes_, soft = soft_labels(
@@ -375,7 +376,6 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         wanted = [self.target_] if self.predict_from == "target" else wanted
         for name in ("agreement_", "mixture_", "component_class_proba_"):
             self.__dict__.pop(name, None)  # of an earlier fit
-        self._say("target: learning its classes")
         if self.mixture is None:
             models = {m: self._distilled(soft, m, options) for m in wanted}
             self.agreement_ = models[self.target_].agreement

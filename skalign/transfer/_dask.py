@@ -69,6 +69,8 @@ def drawn(rows, table, y, source: int, name: str):
 def _labels_of(y, name):
     """Values of ``y`` that are labels, found as in memory from all the values there are."""
     values = fold_vector(_values, _united, y)
+    if not values:
+        known_labels(np.array([np.nan]), name)  # raises
     values = np.array([*values, None], dtype=object)[:-1]
     known = known_labels(np.repeat(values, 3), name)[1]  # each value alone looks like regression
     return {value for value, is_known in zip(values, known[::3], strict=True) if is_known}

@@ -263,7 +263,7 @@ class Predictor:
                 f"{np.flatnonzero(~usable)[0]}: they get the class prior. To cross-validate, let "
                 "TransferSplit split the rows.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         return proba
 

@@ -282,8 +282,10 @@ def test_a_refined_root_keeps_what_a_scatter_loses(rng, digits, weighted, lacks)
         X[:30, :4] = np.nan
         rows[:30] = False
     source = ArrayRows(X, w, resolve([4, 4], 8))
-    total = source.moments("covariance")[(True, True)]
-    root = source.refined(total)
+    totals = source.moments("covariance")
+    refined = source.refined(totals)
+    assert refined.keys() == totals.keys()
+    total, root = totals[True, True], refined[True, True]
     assert root.has_root and not total.has_root
     assert (root.n_rows, root.weight) == (total.n_rows, total.weight)
     np.testing.assert_array_equal(root.mean, total.mean)
@@ -301,7 +303,7 @@ def test_a_missing_dimension_has_no_refined_root():
     X = np.random.default_rng(0).normal(size=(90, 6))
     X[:, 2] = X[:, 0] + X[:, 1]
     source = ArrayRows(X, None, resolve([3, 3], 6))
-    assert source.refined(source.moments("covariance")[(True, True)]) is None
+    assert source.refined(source.moments("covariance")) is None
 
 
 @relaxed
