@@ -48,7 +48,7 @@ def with_seed(estimator, random_state):
         for name, value in estimator.get_params().items()
         if name.split("__")[-1] == "random_state" and value is None
     }
-    return estimator.set_params(**unset)
+    return estimator.set_params(**unset) if unset else estimator
 
 
 def soft_labels(estimator, table, y, known, rows: ArrayRows, roles: tuple[int, int], params):

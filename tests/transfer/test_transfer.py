@@ -319,3 +319,15 @@ def test_truth_values_with_missing_ones(data, blank):
     model = CrossModalTransferClassifier(aligner=aligner()).fit(data["X"], y)
     assert model.classes_.dtype == bool
     assert model.score(data["X_test"], data["y_test"] > 0) > 0.9
+
+
+def test_a_seed_leaves_a_frozen_source_as_it_is():
+    """There is nothing in it to seed."""
+    data = make_paired_gaussians(120, n_features=(4, 5), noise=0.5, random_state=0)
+    source = FrozenEstimator(GaussianNB().fit(data.X[:, :4], data.y))
+    aligner = NullSpaceAligner(modalities=[4, 5])
+    seeded, plain = (
+        CrossModalTransferClassifier(source, aligner=aligner, random_state=seed).fit(data.X)
+        for seed in (0, None)
+    )
+    np.testing.assert_array_equal(seeded.predict(data.X), plain.predict(data.X))
