@@ -423,7 +423,7 @@ def stack_modalities(*blocks: Any, widths: Sequence[int] | None = None) -> np.nd
         if missing:
             raise ValueError(f"block {missing[0]} is None: pass widths=(d_1, ..., d_M).")
         widths = [array.shape[1] for array in given.values()]
-    listed = list(widths) if np.iterable(widths) else [None]
+    listed = list(widths) if isinstance(widths, Sequence | np.ndarray) else [None]
     if not all(isinstance(w, Integral) and int(w) > 0 for w in listed):
         raise ValueError(f"widths={widths!r} must be positive integers, one a block.")
     if len(widths) != len(blocks):

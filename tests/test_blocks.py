@@ -210,6 +210,10 @@ def test_other_columns_of_a_frame_may_hold_anything(library):
     filled = aligner.set_output(transform=library).impute(told)
     assert type(filled).__module__.startswith(library)
     assert list(filled.columns) == ["c0", "c1", "c2", "c3"]
+    Z = aligner.transform(told)
+    np.testing.assert_allclose(
+        aligner.inverse_transform(Z), plain.inverse_transform(plain.transform(X))
+    )
     with pytest.raises(ValueError, match="modality 'b': column 'name' holds 'a'"):
         NullSpaceAligner(modalities={"a": ["c0"], "b": ["c1", "name"]}).fit(told)
 

@@ -160,6 +160,7 @@ square = np.eye(2)
         pytest.param([square, None], (2, 1.5), "widths"),
         pytest.param([square, None], (2, None), "widths"),
         pytest.param([square, None], 2, "widths"),
+        pytest.param([square], {1: 2}, "widths"),
     ],
 )
 def test_stack_says_what_is_wrong(blocks, widths, match):
