@@ -20,7 +20,7 @@ from ..datasets import make_paired_gaussians
 from ._experiments import SEED, WIDTHS, Floats, digits_halves, paper_latents, transfer_data
 
 # Okabe and Ito: told apart with any colour vision. Markers say the same once more.
-BLUE, VERMILION, GREEN = COLORS = ("#0072B2", "#D55E00", "#009E73")
+BLUE, VERMILION, _ = COLORS = ("#0072B2", "#D55E00", "#009E73")
 MARKERS = ("o", "^", "s")
 INK, GREY = "#222222", "#BBBBBB"
 STYLE: dict[Any, Any] = {

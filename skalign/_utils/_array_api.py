@@ -225,13 +225,13 @@ def concat(parts, positions, axis):
     axis : int
     """
     order = np.argsort(np.concatenate(positions))
-    if not is_on_device(parts[0]):
-        return np.take(np.concatenate(parts, axis=axis), order, axis=axis)
+    device, as_they_are = is_on_device(parts[0]), np.all(order == np.arange(len(order)))
+    if not device:
+        whole = np.concatenate(parts, axis=axis)
+        return whole if as_they_are else np.take(whole, order, axis=axis)
     xp = parts[0].xp
     whole = xp.concat([part.array for part in parts], axis=axis)
-    if np.all(order == np.arange(len(order))):
-        return whole
-    return xp.take(whole, parts[0].put(order), axis=axis)
+    return whole if as_they_are else xp.take(whole, parts[0].put(order), axis=axis)
 
 
 # -- at the door ---------------------------------------------------------------------------------

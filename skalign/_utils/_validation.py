@@ -71,16 +71,13 @@ def table_options(X, dtype=FLOATS, *, least: int = 1, collection: bool = False, 
         Of ``check_array``.
     """
     if is_frame(X):
-        _check_size(X, {} if collection else options, 0 if collection else least)
+        if not collection:
+            _check_size(X, options, least)
         return {"skip_check_array": True}
-    return {
-        "dtype": accepted(X, dtype),
-        "ensure_all_finite": False,
-        "ensure_min_samples": least,
-        "ensure_min_features": least,
-        **options,
-        **({"ensure_min_samples": 0} if collection else {}),
-    }
+    options = {"ensure_min_samples": least, "ensure_min_features": least, **options}
+    if collection:
+        options["ensure_min_samples"] = 0
+    return {"dtype": accepted(X, dtype), "ensure_all_finite": False, **options}
 
 
 def _check_size(frame, options: dict, least: int) -> None:

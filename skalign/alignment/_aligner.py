@@ -10,13 +10,13 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._blocks import Blocks, resolve_table
+from .._utils._array_api import accepted
 from .._utils._containers import in_container
 from .._utils._validation import (
     FLOATS,
     check_switch,
     column_names,
     restored_on_error,
-    table_options,
 )
 from ..moments import _dask
 from ..moments._rows import Accumulated
@@ -330,9 +330,12 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         template = _dask.template_of(X)
-        options = table_options(template, collection=template is not X)
-        options["ensure_all_finite"] = True
-        Z = check_array(template, input_name="X", **options)
+        Z = check_array(
+            template,
+            dtype=accepted(template, FLOATS),
+            input_name="X",
+            ensure_min_samples=0 if template is not X else 1,
+        )
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {Z.shape[1]} features, expected {self.n_components_} components: latents."
@@ -395,9 +398,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _read(self, X, sample_weight=None, *, reset=False, dtype="numeric", least=2):
         """Validate rows; their source, and the names of the selected columns."""
-        template = _dask.template_of(X)
         options = {"ensure_min_features": 2, "ensure_min_samples": least} if reset else {}
-        options = table_options(template, dtype, collection=template is not X, **options)
+        template, options = _dask.table_of(X, dtype, **options)
         table = validate_data(self, template, reset=reset, **options)
         blocks = resolve_table(self.modalities, table) if reset else self._blocks
         names = column_names(table)
@@ -480,8 +482,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _mapped(self, function, X, n_columns):
         """A function of encoders and rows, of rows in memory or of chunks when asked for."""
-        template = _dask.template_of(X)
-        options = table_options(template, collection=template is not X)
+        template, options = _dask.table_of(X)
         table = validate_data(self, template, reset=False, **options)
         return _dask.map_rows(partial(function, encoders=self._encoders), X, table, n_columns)
 

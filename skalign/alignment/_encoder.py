@@ -187,9 +187,10 @@ class Encoders:
 
     def transform(self, X):
         """Mean of the encodings of the modalities that each row has; by one product."""
-        everyone = range(len(self.blocks))
-        maps, mean = self._maps(everyone)
-        latents = affine(X, maps / len(everyone), mean)
+        maps, mean = np.zeros((self.blocks.n_features, self.n_components)), self._mean()
+        for columns, coef in zip(self.blocks.columns, self.coefs, strict=True):
+            maps[columns] = coef.T
+        latents = affine(X, maps / len(self.blocks), mean)
         if is_finite(latents):
             return latents
         present = self.presence(X)  # a missing block is put at its mean: latent 0
@@ -210,8 +211,8 @@ class Encoders:
     def inverse_transform(self, Z):
         """Features of all modalities from latents."""
         zero = np.zeros(self.n_components)
-        both = enumerate(zip(self.decoders, self.means, strict=True))
-        parts = [as_rows(affine(Z, decoder.T, zero, mean)) for _, (decoder, mean) in both]
+        both = zip(self.decoders, self.means, strict=True)
+        parts = [as_rows(affine(Z, decoder.T, zero, mean)) for decoder, mean in both]
         return concat(parts, [self.blocks.indices(m) for m in range(len(parts))], axis=1)
 
     def presence(self, X) -> np.ndarray:
@@ -223,13 +224,6 @@ class Encoders:
                 f"row {none[0]} has no modality at all: every block is NaN. Leave such rows out."
             )
         return present
-
-    def _maps(self, given):
-        """Maps of some modalities from all features, and the mean of these."""
-        maps, mean = np.zeros((self.blocks.n_features, self.n_components)), self._mean()
-        for m in given:
-            maps[self.blocks.columns[m]] = self.coefs[m].T
-        return maps, mean
 
     def _mean(self):
         mean = np.zeros(self.blocks.n_features)

@@ -17,7 +17,7 @@ from .._blocks import Blocks, presence
 from .._utils._array_api import as_numpy, device_sums, hstack, is_on_device, to_numpy
 from .._utils._rows import BLOCK, row_blocks
 from .._utils._validation import TOO_FAR_APART
-from ._moments import Moments, merge, triangle
+from ._moments import Moments, as_root, merge, triangle
 
 # Moments of rows, by the modalities that they have.
 Patterns = dict[tuple[bool, ...], Moments]
@@ -167,6 +167,12 @@ def moments_by_pattern(X, weights, blocks: Blocks, kind: str, progress=None) -> 
     return found
 
 
+def merge_patterns(a: Patterns, b: Patterns) -> Patterns:
+    """Moments of the rows of both, by the modalities that they have."""
+    both = {pattern: merge(a.get(pattern), b.get(pattern)) for pattern in {**a, **b}}
+    return {pattern: total for pattern, total in both.items() if total is not None}
+
+
 def _add_by_pattern(sums, X, weights, blocks, rows):
     batch, w = X[rows], None if weights is None else weights[rows]
     present = presence(batch, blocks, rows.start)
@@ -254,8 +260,7 @@ def _root_from_mapped(mapped, total, blocks, maps, pattern) -> Moments:
     try:
         factor = np.linalg.cholesky(mapped.covariance() * mapped.weight).T
     except np.linalg.LinAlgError:  # few rows, of which others tell what they lack
-        values, vectors = np.linalg.eigh(mapped.covariance() * mapped.weight)
-        factor = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        factor = as_root(mapped).rows(slice(None))
     root, start = np.empty_like(factor), 0
     for m in np.flatnonzero(pattern):
         back = maps[m][1]

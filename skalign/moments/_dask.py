@@ -13,9 +13,14 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from .._blocks import Blocks, read_array
-from .._utils._validation import FLOATS, check_weights, is_frame, rounding_of
-from ._accumulate import Patterns
-from ._moments import merge
+from .._utils._validation import (
+    FLOATS,
+    check_weights,
+    is_frame,
+    rounding_of,
+    table_options,
+)
+from ._accumulate import Patterns, merge_patterns
 from ._rows import Accumulated, ArrayRows, refine
 
 # Children of a node of the tree.
@@ -60,6 +65,12 @@ def template_of(X):
             "n_features) with a known number of features, or a Dask dataframe."
         )
     return np.empty((0, X.shape[1]), dtype=X.dtype)
+
+
+def table_of(X, dtype=FLOATS, **options):
+    """What shows the columns of ``X``, and arguments of ``validate_data`` for it."""
+    template = template_of(X)
+    return template, table_options(template, dtype, collection=template is not X, **options)
 
 
 def as_rows(X, table, sample_weight, blocks: Blocks, *, dtype=FLOATS, verbose: bool = False):
@@ -119,7 +130,7 @@ class DaskRows:
 
     def moments(self, kind: str) -> Patterns:
         """Moments by the modalities that rows have."""
-        seen = self.fold(_accumulated, Accumulated.merged, kind)
+        seen = self.fold(Accumulated.of, Accumulated.merged, kind)
         if self.sample_weight is not None and not seen.patterns:
             raise ValueError("sample_weight is zero for all rows: at least one must be positive.")
         self._hashes, self.eps = seen.seen, max(seen.eps, self.eps)
@@ -127,7 +138,7 @@ class DaskRows:
 
     def mapped(self, mean, maps) -> Patterns | None:
         """Moments by the modalities that rows have, each block mapped."""
-        return self.fold(_mapped, _merged, (mean, maps))
+        return self.fold(_mapped, merge_patterns, (mean, maps))
 
     def refined(self, totals: Patterns) -> Patterns | None:
         """The same moments with roots, by one more pass; None where that fails."""
@@ -153,19 +164,8 @@ def _of_chunk(chunk, shared, sample_weight, function, blocks):
     return function(ArrayRows(X, weights, blocks), shared)
 
 
-def _merged(a, b):
-    """Moments by pattern of two chunks."""
-    return {p: merge(a.get(p), b.get(p)) for p in {**a, **b}}
-
-
 def _mapped(rows, shared):
     return rows.mapped(*shared, stop=False)
-
-
-def _accumulated(rows, kind):
-    if len(rows.X) == 0:
-        return Accumulated({}, np.zeros(0, dtype=np.uint64), 0.0, rows.blocks)
-    return Accumulated.of(rows, kind)
 
 
 def map_rows(function, X, table, n_columns=None, dtype=None):

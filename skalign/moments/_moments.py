@@ -149,7 +149,7 @@ def merge(a: Moments | None, b: Moments | None) -> Moments | None:
     if a is None or b is None:
         return a if b is None else b
     if (a.root is None) != (b.root is None):
-        a, b = _as_root(a), _as_root(b)
+        a, b = as_root(a), as_root(b)
     weight = a.weight + b.weight
     with np.errstate(invalid="ignore", over="ignore"):  # infinity in, NaN out
         shift = b.mean - a.mean
@@ -171,7 +171,7 @@ def _as_scatter(m: Moments) -> Moments:
     return m if m.root is None else replace(m, scatter=m.root.T @ m.root, root=None)
 
 
-def _as_root(m: Moments) -> Moments:
+def as_root(m: Moments) -> Moments:
     """A root in place of a scatter, as accurate as that is."""
     if m.scatter is None:
         return m

@@ -16,11 +16,12 @@ from .._utils._validation import rounding_of
 from ._accumulate import (
     Patterns,
     mapped_moments,
+    merge_patterns,
     moments_by_pattern,
     roots_from_mapped,
     whitening_maps,
 )
-from ._moments import Moments, merge
+from ._moments import Moments
 
 
 class ArrayRows:
@@ -165,11 +166,7 @@ class Accumulated:
 
     def merged(self, other: "Accumulated") -> "Accumulated":
         """All that either has seen."""
-        patterns = dict(self.patterns)
-        for pattern, part in other.patterns.items():
-            total = merge(patterns.get(pattern), part)
-            assert total is not None
-            patterns[pattern] = total
+        patterns = merge_patterns(self.patterns, other.patterns)
         seen = np.union1d(self.seen, other.seen)[: self.blocks.n_features + 3]
         return Accumulated(patterns, seen, max(self.eps, other.eps), self.blocks)
 

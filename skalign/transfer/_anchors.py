@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from ._distillation import ANCHOR_WEIGHTS
 from ._task import Anchors, TransferTask
 
 # Folds of the pairs in which anchors are tried.
 N_FOLDS = 5
-# Anchors of a class are worth so many pairs at most; they are left out where all of them together
-# weigh less than this share of the pairs.
-HEAVIEST = 20.0
+# Anchors are left out where all of them together, at their heaviest, weigh less than this share of
+# the pairs.
+HEAVIEST = max(ANCHOR_WEIGHTS)
 SHARE = 0.1
 
 

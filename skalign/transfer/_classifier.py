@@ -21,7 +21,6 @@ from .._utils._validation import (
     check_switch,
     column_names,
     restored_on_error,
-    table_options,
 )
 from ..alignment import NullSpaceAligner
 from ..alignment._significance import SIGNIFICANCE
@@ -317,8 +316,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     def _fit_source_and_aligner(self, X, y, sample_weight, params):
         """Steps 1 and 2: what the source says of the pairs, and the space in which they agree."""
         aligner, is_frozen = self._unfitted_aligner()
-        template = collections.template_of(X)
-        options = table_options(template, least=2, collection=template is not X)
+        template, options = collections.table_of(X, least=2)
         table = validate_data(self, template, reset=True, **options)
         if is_frozen and aligner.n_features_in_ != self.n_features_in_:
             raise ValueError(
@@ -333,7 +331,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             known_labels(None, type(self).__name__)  # raises, before rows are read
         every = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
         table, y, rows = drawn(every, table, y, self.source_, type(self).__name__)
-        if y is None and frozen(self.estimator):
+        if y is None:
             y = np.full(len(table), UNLABELLED)
         y, known = known_labels(y, type(self).__name__)
         check_consistent_length(table, y)
@@ -444,8 +442,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _validated(self, X):
         """Rows whose columns are those of the fit; of a collection a table without rows."""
-        template = collections.template_of(X)
-        options = table_options(template, collection=template is not X)
+        template, options = collections.table_of(X)
         try:
             return validate_data(self, template, reset=False, **options)
         except ValueError as error:

@@ -192,7 +192,7 @@ def over_all_classes(known, labels, proba):
 
 def labelled_accuracy(predicted, y, classes, sample_weight) -> float:
     """Accuracy, where every row has a label: -1 is none unless it is one of the classes."""
-    y, classes = vector_as_numpy(y), classes.tolist()
+    y, classes = vector_as_numpy(y), set(classes.tolist())
     blank = [
         is_blank(label) or (label not in classes and str(label) in ("-1", "-1.0"))
         for label in np.asarray(y, dtype=object).ravel().tolist()

@@ -102,13 +102,13 @@ def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferT
         raise ValueError("X has one pair of source and target: two different ones are needed.")
     others, extra, _ = different_rows((target,), unpaired, weights)
     chosen, unpaired = pairs[first], unpaired[others]
-    rows, heavy = np.append(chosen, unpaired), np.append(total, extra)
-    standard = _standardization(target[rows], heavy, span)
+    every = target[np.append(chosen, unpaired)]
+    standard = _standardization(every, np.append(total, extra), span)
     if not standard.unit.any():
         raise ValueError(
             f"modality {soft.rows.blocks.names[m]!r} is constant: nothing tells classes by it."
         )
-    points, unpaired = standard.apply(target[chosen]), standard.apply(target[unpaired])
+    points, unpaired = np.split(standard.apply(every), [len(chosen)])
     of_source = soft.block(source)[chosen]
     order = _own_order([_standardization(of_source, total).apply(of_source), points])
     own = _own_order([unpaired])
