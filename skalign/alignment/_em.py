@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._utils._linalg import reciprocal
 from ..moments._moments import Moments, merge, of_one_kind
 from ._gaussian import SharedGaussian, block_shrinkage
-from ._whitening import WhitenedBlock, WhitenedPairs, whiten_block
+from ._whitening import WhitenedBlock, WhitenedPairs, check_varies, whiten_block
 
 # Rows without a partner say nothing of what modalities share, so that the EM is soon done.
 MAX_ITER = 10
@@ -55,7 +56,13 @@ def incomplete_rows(moments, center: bool) -> list[Incomplete]:
 
 
 def learn_from_all(
-    pairs: WhitenedPairs, incomplete: list[Incomplete], shrinkage, *, tol: float | None, eps: float
+    pairs: WhitenedPairs,
+    incomplete: list[Incomplete],
+    shrinkage,
+    names,
+    *,
+    tol: float | None,
+    eps: float,
 ) -> tuple[WhitenedPairs, SharedGaussian]:
     """Model of the pairs and of the rows that lack a modality.
 
@@ -66,6 +73,8 @@ def learn_from_all(
     incomplete : list of Incomplete
     shrinkage : "auto", float or None
         Of the covariance of the pairs.
+    names : sequence of str
+        Of the modalities, for messages.
     tol, eps : float
         As in :func:`skalign.alignment._whitening.whiten_pairs`.
 
@@ -83,6 +92,7 @@ def learn_from_all(
     widths = [len(c) for c in pairs.columns]
     totals = [_all_rows(groups, m, widths) for m in everyone]
     blocks = [whiten_block(total, np.arange(len(total.mean)), tol, eps) for total in totals]
+    check_varies(blocks, names)
     white = _White(blocks, [total.mean for total in totals])
     shown = [white.part(group) for group in groups]
     alphas = [block_shrinkage(b, shrinkage, pairs.moments.weight) for b in pairs.blocks]
@@ -93,7 +103,13 @@ def learn_from_all(
     for m, columns in enumerate(pairs.columns):
         own = mean[white.at((m,))][:, None]
         moved[columns] = white.centers[m] + blocks[m].points(own)[:, 0]
-    moments = replace(pairs.moments, mean=moved)
+    # white in the model, so that all that follows is of one size
+    unit = np.sqrt(np.diagonal(cov))
+    unit = np.where(unit > 0, unit, 1.0)
+    for m, block in enumerate(blocks):
+        own = block.singular_values * unit[white.at((m,))]
+        blocks[m] = replace(block, singular_values=own)
+    moments, cov = replace(pairs.moments, mean=moved), cov / np.outer(unit, unit)
     return replace(pairs, moments=moments, blocks=blocks), _as_model(cov, white)
 
 
@@ -179,7 +195,14 @@ def _expected(part, mean, cov):
     if len(hidden) == 0:
         return part.mean, part.cov
     own, across = cov[np.ix_(given, given)], cov[np.ix_(given, hidden)]
-    slope = np.linalg.pinv(own, rcond=NEGLIGIBLE, hermitian=True) @ across
+    # at unit variances: what is negligible must not be so beside a shrunk direction of no variance
+    unit = reciprocal(np.sqrt(np.diagonal(own)))
+    own = own * np.outer(unit, unit)
+    slope = (
+        unit[:, None]
+        * np.linalg.pinv(own, rcond=NEGLIGIBLE, hermitian=True)
+        @ (unit[:, None] * across)
+    )
     filled, full = np.empty_like(mean), np.empty_like(cov)
     filled[given] = part.mean
     filled[hidden] = mean[hidden] + (part.mean - mean[given]) @ slope

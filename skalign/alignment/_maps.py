@@ -112,7 +112,8 @@ def align(
         ranks = np.array([block.rank for block in pairs.blocks])
         incomplete = incomplete_rows(moments, center)
         if incomplete and model.n_exact == 0:
-            pairs, model = learn_from_all(pairs, incomplete, shrinkage, tol=tol, eps=rows.eps)
+            names, accuracy = rows.blocks.names, {"tol": tol, "eps": rows.eps}
+            pairs, model = learn_from_all(pairs, incomplete, shrinkage, names, **accuracy)
             k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
         alignment = _solve(pairs, model, k, whiten, pvalues[:k], ranks)
     if not all(np.isfinite(a).all() for a in [*alignment.coefs, *alignment.decoders]):

@@ -170,11 +170,7 @@ def whiten_pairs(moments: Moments, blocks, *, tol: float | None, eps: float) -> 
     """
     columns = [blocks.indices(m) for m in range(len(blocks))]
     white = [whiten_block(moments, c, tol, eps) for c in columns]
-    for name, block in zip(blocks.names, white, strict=True):
-        if block.rank == 0:
-            raise ValueError(
-                f"modality {name!r} is constant over the pairs: nothing can be aligned with it."
-            )
+    check_varies(white, blocks.names)
     cross = {}
     for m, a in enumerate(white):
         for l in range(m + 1, len(white)):
@@ -187,6 +183,15 @@ def whiten_pairs(moments: Moments, blocks, *, tol: float | None, eps: float) -> 
     pairs = WhitenedPairs(moments, columns, white, cross, True, largest_first)
     enough = moments.has_root or not (pairs.nearly_one or any(map(_is_coarse, white)))
     return pairs if enough else replace(pairs, accurate=False)
+
+
+def check_varies(blocks: list[WhitenedBlock], names) -> None:
+    """Raise where a modality has no dimension."""
+    for name, block in zip(names, blocks, strict=True):
+        if block.rank == 0:
+            raise ValueError(
+                f"modality {name!r} is constant over the pairs: nothing can be aligned with it."
+            )
 
 
 def whiten_block(moments: Moments, columns, tol: float | None, eps: float) -> WhitenedBlock:

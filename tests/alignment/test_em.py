@@ -227,3 +227,27 @@ def test_labels_of_rows_apart_are_not_used():
     np.testing.assert_array_equal(
         CrossModalTransferClassifier(GaussianNB()).fit(X, told).predict_proba(X_test), plain
     )
+
+
+@pytest.mark.parametrize("solver", ["auto", "qr", "covariance"])
+def test_a_sum_that_is_nearly_one_hides_nothing(solver):
+    """Shares in single precision sum to one up to 1e-8: a direction that says nothing."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(600, 3))
+    shares = np.exp(z @ rng.normal(size=(3, 6)) + 0.3 * rng.normal(size=(600, 6)))
+    shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32).astype(np.float64)
+    X = np.hstack([z @ rng.normal(size=(3, 8)) + 0.5 * rng.normal(size=(600, 8)), shares])
+    complete = NullSpaceAligner(2, modalities=[8, 6]).fit(X[200:]).correlations_
+    X[:100, :8] = X[100:200, 8:] = np.nan
+    found = NullSpaceAligner(2, modalities=[8, 6], solver=solver).fit(X).correlations_
+    assert complete.min() > 0.5
+    np.testing.assert_allclose(found, complete, atol=0.05)
+
+
+def test_a_modality_without_a_dimension_is_named():
+    """Constant up to rounding over all rows, though not over the pairs at this tolerance."""
+    X = np.random.default_rng(2).normal(size=(12, 6))
+    X[:, 0] = 1.0 + 1e-16 * np.arange(12)
+    X[6:9, 1:3] = np.nan
+    with pytest.raises(ValueError, match="modality 'modality0' is constant"):
+        NullSpaceAligner(1, modalities=[1, 2, 3], tol=0.0).fit(X)
