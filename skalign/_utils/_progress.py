@@ -6,31 +6,21 @@ import time
 PERIOD = 1.0
 
 
-class Progress:
-    """Prints rows done, rows per second and the time that is left, at most once a second.
+def with_progress(slices, what: str, verbose: bool = True):
+    """Slices of rows; if verbose, prints rows done, rows per second and the time that is left.
 
-    Parameters
-    ----------
-    what : str
-        What is being done.
-    n_rows : int
-        Rows of the pass.
+    At most once a second, whenever what is done with a slice is done.
     """
-
-    def __init__(self, what: str, n_rows: int):
-        self.what, self.n_rows = what, n_rows
-        self._start = self._said = time.perf_counter()
-
-    def __call__(self, done: int) -> None:
-        """Say that so many rows are done, if it is time to."""
+    start = said = time.perf_counter()
+    for rows in slices:
+        yield rows
         now = time.perf_counter()
-        if now - self._said < PERIOD:
-            return
-        self._said, elapsed = now, now - self._start
-        rate = done / elapsed
-        left = (self.n_rows - done) / rate
+        if not verbose or now - said < PERIOD:
+            continue
+        said, done, n_rows = now, rows.stop, slices[-1].stop
+        rate = done / (now - start)
         print(
-            f"[skalign] {self.what}: {done:,} of {self.n_rows:,} rows, {rate:,.0f} rows/s, "
-            f"{left:.0f} s left",
+            f"[skalign] {what}: {done:,} of {n_rows:,} rows, {rate:,.0f} rows/s, "
+            f"{(n_rows - done) / rate:.0f} s left",
             flush=True,
         )

@@ -11,10 +11,13 @@ so that :math:`R B` is a root that loses the condition number only: the idea of 
 (Fukaya et al. 2014, 2020), the same sums again on mapped data.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .._blocks import Blocks, presence
 from .._utils._array_api import as_numpy, device_sums, hstack, is_on_device, to_numpy
+from .._utils._progress import with_progress
 from .._utils._rows import BLOCK, row_blocks
 from .._utils._validation import TOO_FAR_APART
 from ._moments import Moments, as_root, merge, triangle
@@ -41,17 +44,16 @@ def counted(X, weights, rows):
 class Accumulator:
     """Sums up blocks of rows in float64, whatever their type and order.
 
-    Parameters
-    ----------
-    kind : {"covariance", "qr"}
-        What to keep of the second moment.
+    What is kept of the second moment is of a kind: ``"covariance"`` or ``"qr"``.
     """
 
     def __init__(self, kind: str = "covariance"):
         self.kind = kind
-        self._shift: np.ndarray | None = None
         self._weight, self._n_rows = 0.0, 0
         self._roots: Moments | None = None
+        self._shift: np.ndarray | None = None
+        self._sums: Any = None
+        self._products: Any = None
         self._block: np.ndarray | None = None  # memory that is used again
         self._spare: np.ndarray | None = None
 
@@ -61,32 +63,26 @@ class Accumulator:
             return True
         with np.errstate(invalid="ignore", over="ignore"):  # infinity in, NaN out
             if self.kind == "qr":
-                added = self._add_root(as_numpy(X), weights)
+                batch = _root_of(as_numpy(X), weights)
+                if not np.isfinite(batch.mean).all():
+                    return False
+                self._roots = merge(self._roots, batch)
             else:
                 there = device_sums(X, self._shift, weights)
-                added = self._add(as_numpy(X), weights) if there is None else self._put(*there)
-        if added:
-            self._weight += len(X) if weights is None else weights.sum()
-            self._n_rows += len(X)
-        return added
-
-    def _add_root(self, X, weights):
-        batch = _root_of(X, weights)
-        if not np.isfinite(batch.mean).all():
-            return False
-        self._roots = merge(self._roots, batch)
+                shift, sums, products = there or self._sums_of(as_numpy(X), weights)
+                if products is None or not np.isfinite(sums).all():
+                    return False
+                if self._shift is None:
+                    self._shift, self._sums, self._products = shift, sums, products
+                else:
+                    self._sums = self._sums + sums  # one of a device's may be read-only
+                    self._products += products
+        self._weight += len(X) if weights is None else weights.sum()
+        self._n_rows += len(X)
         return True
 
-    def _put(self, shift, sums, products):
-        if not np.isfinite(sums).all():
-            return False
-        if self._shift is None:
-            self._shift, self._sums, self._products = shift, sums, products
-        else:
-            self._sums, self._products = self._sums + sums, self._products + products
-        return True
-
-    def _add(self, X, weights):
+    def _sums_of(self, X, weights):
+        """As of ``device_sums``; no products if a sum is not finite."""
         shift = self._shift
         if shift is None:  # from the first row on, so that a constant column is zero exactly
             first = X[0].astype(np.float64)
@@ -98,18 +94,15 @@ class Accumulator:
         self._block = block
         sums = block.sum(axis=0) if weights is None else weights @ block
         if not np.isfinite(sums).all():
-            return False
+            return shift, sums, None
         if weights is not None:
             block *= np.sqrt(weights)[:, None]
         # NumPy knows a product with its own transpose for a symmetric one; SciPy's BLAS beside it
         # would have threads of its own, and the two stand in each other's way
-        if self._shift is None:
-            self._shift, self._sums, self._products = shift, sums, block.T @ block
-        else:
-            self._spare = np.matmul(block.T, block, out=self._spare)
-            self._sums += sums
-            self._products += self._spare
-        return True
+        products = np.matmul(block.T, block, out=self._spare)
+        if self._shift is not None:  # the first ones are added to
+            self._spare = products
+        return shift, sums, products
 
     def result(self) -> "Moments | None":
         """Moments of all rows so far; None where there is no row."""
@@ -138,33 +131,28 @@ def _root_of(X, weights):
     return Moments(weight, len(X), first + mean, root=triangle(X))
 
 
-def moments_by_pattern(X, weights, blocks: Blocks, kind: str, progress=None) -> Patterns:
-    """Moments of the rows of positive weight, by the modalities that they have.
-
-    Parameters
-    ----------
-    X : ndarray or DeviceRows of shape (n_samples, n_features)
-    weights : ndarray of shape (n_samples,) or None
-    blocks : Blocks
-    kind : {"covariance", "qr"}
-        What to keep of the second moment.
-    progress : Progress, optional
-    """
+def moments_by_pattern(
+    X, weights, blocks: Blocks, kind: str, *, verbose: bool = False
+) -> Patterns:
+    """Moments of the rows (n, d) of positive weight, by the modalities that they have."""
+    what = "triangular root" if kind == "qr" else "moments"
+    # each batch on a device has a price of its own
+    slices = batches(len(X), X.shape[1], "qr" if is_on_device(X) else kind)
     everything = (True,) * len(blocks)
     sums = {everything: Accumulator(kind)}
-    # each batch on a device has a price of its own
-    for rows in batches(len(X), X.shape[1], "qr" if is_on_device(X) else kind):
-        batch, w = counted(X, weights, rows)
+    for rows in with_progress(slices, what, verbose):
         # a NaN or infinity shows in the mean; only then are rows looked at
-        if not sums[everything].add(batch, w):
+        if not sums[everything].add(*counted(X, weights, rows)):
             _add_by_pattern(sums, X, weights, blocks, rows)
-        if progress is not None:
-            progress(rows.stop)
-    totals = {pattern: total.result() for pattern, total in sums.items()}
-    found = {pattern: total for pattern, total in totals.items() if total is not None}
+    found = _results(sums)
     if not all(total.finite for total in found.values()):
         raise ValueError(TOO_FAR_APART)
     return found
+
+
+def _results(sums) -> Patterns:
+    totals = {pattern: total.result() for pattern, total in sums.items()}
+    return {pattern: total for pattern, total in totals.items() if total is not None}
 
 
 def merge_patterns(a: Patterns, b: Patterns) -> Patterns:
@@ -210,23 +198,15 @@ def whitening_maps(total: Moments, blocks: Blocks):
 
 
 def mapped_moments(
-    X, weights, blocks: Blocks, mean, maps, *, stop: bool = True, progress=None
+    X, weights, blocks: Blocks, mean, maps, *, stop: bool = True, verbose: bool = False
 ) -> Patterns | None:
-    """Moments by the modalities that rows have, each block mapped.
+    """Moments by the modalities that rows have, each block mapped by :func:`whitening_maps`.
 
-    Parameters
-    ----------
-    X, weights, blocks, progress
-        As of :func:`moments_by_pattern`.
-    mean : ndarray of shape (n_features,)
-    maps : list
-        Of :func:`whitening_maps`.
-    stop : bool
-        Whether to give None as soon as the first complete rows lack a dimension.
+    With ``stop``, None as soon as the first complete rows lack a dimension.
     """
     everything = (True,) * len(blocks)
     sums = {everything: Accumulator()}
-    for rows in batches(*X.shape):
+    for rows in with_progress(batches(*X.shape), "refinement", verbose):
         batch, w = counted(X, weights, rows)
         batch = as_numpy(batch)
         Y = np.empty(batch.shape)
@@ -237,10 +217,7 @@ def mapped_moments(
             _add_by_pattern(sums, Y, w, blocks, slice(0, len(Y)))
         if stop and rows.start == 0 and lacks_dimension(sums[everything].result()):
             return None
-        if progress is not None:
-            progress(rows.stop)
-    found = {pattern: total.result() for pattern, total in sums.items()}
-    return {pattern: total for pattern, total in found.items() if total is not None}
+    return _results(sums)
 
 
 def lacks_dimension(mapped: Moments | None) -> bool:

@@ -13,18 +13,9 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from .._blocks import Blocks, read_array
-from .._utils._validation import (
-    FLOATS,
-    check_weights,
-    is_frame,
-    rounding_of,
-    table_options,
-)
+from .._utils._validation import FLOATS, check_weights, is_frame, rounding_of, table_options
 from ._accumulate import Patterns, merge_patterns
 from ._rows import Accumulated, ArrayRows, refine
-
-# Children of a node of the tree.
-FAN_IN = 8
 
 
 def is_dask(X) -> bool:
@@ -33,15 +24,7 @@ def is_dask(X) -> bool:
 
 
 def check_in_memory(owner: str, **data):
-    """Raise if something is a collection, for what works on rows in memory only.
-
-    Parameters
-    ----------
-    owner : str
-        What works so, for the message.
-    **data
-        By the names of its parameters.
-    """
+    """Raise if one of the data, by their names, is a collection: the owner takes none."""
     for name, value in data.items():
         if is_dask(value):
             raise ValueError(
@@ -74,23 +57,7 @@ def table_of(X, dtype=FLOATS, **options):
 
 
 def as_rows(X, table, sample_weight, blocks: Blocks, *, dtype=FLOATS, verbose: bool = False):
-    """The row source of a table.
-
-    Parameters
-    ----------
-    X : array-like, dataframe or Dask collection
-        As the user gave it.
-    table : array, dataframe
-        ``X`` validated; of a collection its columns.
-    sample_weight : array-like of shape (n_samples,), number or None
-    blocks : Blocks
-    dtype : tuple of NumPy types, or "numeric"
-    verbose : bool
-
-    Returns
-    -------
-    ArrayRows or DaskRows
-    """
+    """The row source of ``X``, as the user gave it; ``table`` is it validated, or its columns."""
     if is_dask(X):
         return DaskRows(X, sample_weight, blocks, read_array(table, blocks, dtype).dtype)
     rows = read_array(table, blocks, dtype)
@@ -98,18 +65,13 @@ def as_rows(X, table, sample_weight, blocks: Blocks, *, dtype=FLOATS, verbose: b
 
 
 class DaskRows:
-    """Rows of a Dask collection.
+    """Rows of a Dask array or dataframe, with weights of any kind or None.
 
-    Parameters
-    ----------
-    X : dask array or dataframe
-    sample_weight : dask array or series, array-like, number or None
-    blocks : Blocks
-    dtype : dtype
-        Of the selected columns together.
+    ``dtype`` is that of the selected columns together.
     """
 
     readable_again, in_memory = True, False
+    refined = refine
 
     def __init__(self, X, sample_weight, blocks: Blocks, dtype):
         self.X, self.sample_weight, self.blocks, self.dtype = X, sample_weight, blocks, dtype
@@ -140,10 +102,6 @@ class DaskRows:
         """Moments by the modalities that rows have, each block mapped."""
         return self.fold(_mapped, merge_patterns, (mean, maps))
 
-    def refined(self, totals: Patterns) -> Patterns | None:
-        """The same moments with roots, by one more pass; None where that fails."""
-        return refine(self, totals)
-
     def unweighted(self) -> "DaskRows":
         """The same rows, all of which count alike."""
         return DaskRows(self.X, None, self.blocks, self.dtype)
@@ -171,23 +129,8 @@ def _mapped(rows, shared):
 def map_rows(function, X, table, n_columns=None, dtype=None):
     """``function(table)``; of a Dask collection chunk by chunk, when it is asked for.
 
-    Parameters
-    ----------
-    function : callable
-        Takes rows, and gives as many.
-    X : array-like, dataframe, or Dask array or dataframe
-        As the user gave it.
-    table : array or dataframe
-        ``X`` validated; of a collection its columns.
-    n_columns : int, optional
-        Number of columns that come out; None where a vector does.
-    dtype : dtype, optional
-        Of what comes out; None is the precision of ``X``.
-
-    Returns
-    -------
-    array, or dask.array.Array
-        Its chunks are those of ``X``, of unknown size where they are.
+    ``table`` is ``X`` validated, or its columns. As many rows come out, of ``n_columns`` or as a
+    vector, of the precision of ``X`` if no ``dtype`` is told; chunks are as those of ``X``.
     """
     if not is_dask(X):
         return function(table)
@@ -285,11 +228,11 @@ def fold_vector(function, merged, vector):
     return tree([dask.delayed(function, pure=False)(part) for part in parts_of(vector)], merged)
 
 
-def tree(parts, merged):
+def tree(parts, merged, fan_in: int = 8):
     """One result of many, merged in the order of the rows, a few at a time."""
     import dask
 
     join = dask.delayed(partial(reduce, merged), pure=False)
     while len(parts) > 1:
-        parts = [join(parts[i : i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]
+        parts = [join(parts[i : i + fan_in]) for i in range(0, len(parts), fan_in)]
     return parts[0].compute()

@@ -21,6 +21,7 @@ Which of the two is kept is known to this module alone: :class:`Moments` answers
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -29,26 +30,13 @@ from .._utils._linalg import thin_svd
 
 @dataclass(frozen=True)
 class Moments:
-    """Weight, mean and centred second moment of rows.
-
-    Attributes
-    ----------
-    weight : float
-        Sum of the weights; a weight is a number of repeated rows.
-    n_rows : int
-        Number of rows that went in.
-    mean : ndarray of shape (d,)
-    scatter : ndarray of shape (d, d) or None
-        ``C``, where it is kept.
-    root : ndarray of shape (p, d) or None
-        ``R`` with ``R.T @ R == C``, where it is kept.
-    """
+    """Weight, mean and centred second moment of rows; a weight is a number of repeated rows."""
 
     weight: float
     n_rows: int
-    mean: np.ndarray
-    scatter: np.ndarray | None = None
-    root: np.ndarray | None = None
+    mean: np.ndarray  # (d,)
+    scatter: Any = None  # C (d, d), or else
+    root: Any = None  # R (p, d), with R.T @ R == C
 
     @property
     def has_root(self) -> bool:
@@ -64,7 +52,6 @@ class Moments:
         """Diagonal of ``C``."""
         if self.root is not None:
             return np.einsum("ij,ij->j", self.root, self.root)
-        assert self.scatter is not None
         return np.diagonal(self.scatter)
 
     def deviations(self) -> np.ndarray:
@@ -75,35 +62,26 @@ class Moments:
         """``C / weight``, or the block of some rows and columns of it."""
         if self.root is not None:
             return self.root[:, rows].T @ self.root[:, columns] / self.weight
-        assert self.scatter is not None
         return self.scatter[rows][:, columns] / self.weight
 
     def quadratic(self, V: np.ndarray) -> np.ndarray:
         """``v.T @ C @ v / weight`` for each column of ``V``, never below zero."""
         if self.root is not None:
             return np.sum((self.root @ V) ** 2, axis=0) / self.weight
-        assert self.scatter is not None
         return np.maximum(np.sum(V * (self.scatter @ V), axis=0), 0.0) / self.weight
 
     def rows(self, columns) -> np.ndarray:
         """Rows that have the same second moment: the root, where one is kept."""
-        assert self.root is not None
         return self.root[:, columns]
 
     def principal(self, columns, scale):
         """Singular value decomposition of some columns, over ``scale * sqrt(weight)``.
 
-        Returns
-        -------
-        left : ndarray of shape (p, r) or None
-            Left vectors, where a root is kept.
-        values : ndarray of shape (r,)
-        right : ndarray of shape (r, len(columns))
+        Left vectors (p, r), which are None without a root; values (r,); right (r, len(columns)).
         """
         unit = 1 / (np.sqrt(self.weight) * scale)
         if self.root is not None:
             return thin_svd(self.root[:, columns] * unit)
-        assert self.scatter is not None
         block = self.scatter[np.ix_(columns, columns)]
         block *= unit[:, None]
         block *= unit
@@ -119,14 +97,12 @@ class Moments:
 
         if self.root is not None:
             return replace(self, mean=apply(self.mean), root=apply(self.root))
-        assert self.scatter is not None
         return replace(self, mean=apply(self.mean), scatter=apply(apply(self.scatter).T))
 
     def restricted(self, columns) -> "Moments":
         """The same moments of some columns."""
         if self.root is not None:
             return replace(self, mean=self.mean[columns], root=self.root[:, columns])
-        assert self.scatter is not None
         return replace(
             self, mean=self.mean[columns], scatter=self.scatter[np.ix_(columns, columns)]
         )
@@ -137,7 +113,6 @@ class Moments:
         with np.errstate(invalid="ignore", over="ignore"):  # infinity in, NaN out
             if self.root is not None:
                 return replace(self, mean=zero, root=triangle(np.vstack([self.root, between])))
-            assert self.scatter is not None
             return replace(self, mean=zero, scatter=self.scatter + np.outer(between, between))
 
 
@@ -158,17 +133,14 @@ def merge(a: Moments | None, b: Moments | None) -> Moments | None:
         merged = Moments(weight, a.n_rows + b.n_rows, mean)
         if a.root is not None and b.root is not None:
             return replace(merged, root=triangle(np.vstack([a.root, b.root, between])))
-        assert a.scatter is not None and b.scatter is not None
         return replace(merged, scatter=a.scatter + b.scatter + np.outer(between, between))
 
 
 def of_one_kind(parts: list[Moments]) -> list[Moments]:
     """Moments that can be added up without a decomposition: all roots, or all scatters."""
-    return parts if all(part.has_root for part in parts) else [_as_scatter(m) for m in parts]
-
-
-def _as_scatter(m: Moments) -> Moments:
-    return m if m.root is None else replace(m, scatter=m.root.T @ m.root, root=None)
+    if all(part.has_root for part in parts):
+        return parts
+    return [replace(m, scatter=m.root.T @ m.root, root=None) if m.has_root else m for m in parts]
 
 
 def as_root(m: Moments) -> Moments:

@@ -10,7 +10,6 @@ import numpy as np
 
 from .._blocks import Blocks
 from .._utils._array_api import as_numpy
-from .._utils._progress import Progress
 from .._utils._rows import row_blocks
 from .._utils._validation import rounding_of
 from ._accumulate import (
@@ -24,19 +23,21 @@ from ._accumulate import (
 from ._moments import Moments
 
 
-class ArrayRows:
-    """Rows of an array, NumPy's or a device's.
+def refine(rows, totals: Patterns) -> Patterns | None:
+    """Moments with roots, by one more pass over the rows of a source; None where that fails."""
+    total = totals[(True,) * len(rows.blocks)]
+    maps = whitening_maps(total, rows.blocks)
+    return roots_from_mapped(rows.mapped(total.mean, maps), totals, rows.blocks, maps)
 
-    Parameters
-    ----------
-    X : ndarray or DeviceRows of shape (n_samples, n_features)
-    weights : ndarray of shape (n_samples,) or None
-    blocks : Blocks
-    verbose : bool
-        Whether to print how far a pass is.
+
+class ArrayRows:
+    """Rows of an array (n, d), NumPy's or a device's, with weights (n,) or None.
+
+    If ``verbose``, a pass prints how far it is.
     """
 
     readable_again = in_memory = True
+    refined = refine
 
     def __init__(self, X, weights, blocks: Blocks, verbose: bool = False):
         self.X, self.weights, self.blocks, self.verbose = X, weights, blocks, verbose
@@ -48,28 +49,16 @@ class ArrayRows:
 
     def moments(self, kind: str) -> Patterns:
         """Moments by the modalities that rows have."""
-        progress = self._progress("triangular root" if kind == "qr" else "moments")
-        return moments_by_pattern(self.X, self.weights, self.blocks, kind, progress)
+        return moments_by_pattern(self.X, self.weights, self.blocks, kind, verbose=self.verbose)
 
     def mapped(self, mean, maps, *, stop: bool = True) -> Patterns | None:
         """Moments by the modalities that rows have, each block mapped."""
-        return mapped_moments(
-            self.X,
-            self.weights,
-            self.blocks,
-            mean,
-            maps,
-            stop=stop,
-            progress=self._progress("refinement"),
-        )
+        options = {"stop": stop, "verbose": self.verbose}
+        return mapped_moments(self.X, self.weights, self.blocks, mean, maps, **options)
 
     def fold(self, function, merged, shared):
         """``function(rows, shared)``: there is but one chunk of these rows."""
         return function(self, shared)
-
-    def refined(self, totals: Patterns) -> Patterns | None:
-        """The same moments with roots, by one more pass; None where that fails."""
-        return refine(self, totals)
 
     def n_unique(self, limit: int) -> int:
         """Number of different complete rows, of which no more than ``limit + 1`` are counted."""
@@ -103,16 +92,6 @@ class ArrayRows:
         kept = np.delete(np.arange(len(self.X)), held)
         weights = None if self.weights is None else self.weights[kept]
         return ArrayRows(self.X[kept], weights, self.blocks)
-
-    def _progress(self, what):
-        return Progress(what, len(self.X)) if self.verbose else None
-
-
-def refine(rows, totals: Patterns) -> Patterns | None:
-    """Roots of rows of any source, by the modalities that they have."""
-    total = totals[(True,) * len(rows.blocks)]
-    maps = whitening_maps(total, rows.blocks)
-    return roots_from_mapped(rows.mapped(total.mean, maps), totals, rows.blocks, maps)
 
 
 def _doubles(X):
