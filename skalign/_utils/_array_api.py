@@ -15,10 +15,7 @@ from sklearn import get_config
 def namespace(X):
     """Array API namespace of an array that is not NumPy's; None without dispatch, or for NumPy.
 
-    Raises
-    ------
-    ImportError
-        If the array is of a library, such as PyTorch, that needs ``array_api_compat``.
+    Arrays of some libraries, such as PyTorch, need ``array_api_compat``.
     """
     if isinstance(X, np.ndarray | np.generic) or not get_config().get("array_api_dispatch"):
         return None
@@ -37,14 +34,7 @@ def namespace(X):
 
 
 class DeviceRows:
-    """Rows of an array of another namespace, on whatever device they are.
-
-    Parameters
-    ----------
-    array : array of shape (n, d)
-    xp : module
-        Its namespace.
-    """
+    """Rows of an array (n, d) of another namespace, ``xp``, on whatever device they are."""
 
     def __init__(self, array, xp):
         self.array, self.xp = array, xp
@@ -98,63 +88,6 @@ class DeviceRows:
         values = np.array(values, dtype=name, order="C")
         return self.xp.asarray(values, device=self.array.device)
 
-    # -- what pays on the device -----------------------------------------------------------------
-
-    def sums(self, shift, weights):
-        """Sums of shifted rows; the products stay here.
-
-        Parameters
-        ----------
-        shift : ndarray of shape (d,) or None
-            None takes the mean of these rows.
-        weights : ndarray of shape (n,) or None
-
-        Returns
-        -------
-        shift : ndarray of shape (d,)
-        sums : ndarray of shape (d,)
-        products : array of shape (d, d)
-        """
-        xp = self.xp
-        x = xp.astype(self.array, xp.float64, copy=False)
-        if shift is None:  # from the first row on, so that a constant column is zero exactly
-            first = x[:1, :]
-            shift = to_numpy((first + xp.mean(x - first, axis=0, keepdims=True))[0, :])
-        block = x - self.put(shift)
-        if weights is None:
-            return shift, to_numpy(xp.sum(block, axis=0)), block.T @ block
-        w = self.put(weights)
-        return shift, to_numpy(w @ block), (block * w[:, None]).T @ block
-
-    def affine(self, matrix, mean, offset=0.0, share=None):
-        """``(rows - mean) @ matrix + offset``, times ``share`` of each row, in the rows' type.
-
-        Parameters
-        ----------
-        matrix : ndarray of shape (d, k)
-        mean : ndarray of shape (d,)
-        offset : ndarray of shape (k,) or float
-        share : ndarray of shape (n,), optional
-        """
-        with np.errstate(invalid="ignore"):  # where a namespace stands on NumPy
-            if self.double:  # as for NumPy: without a copy of float64 rows
-                x = self.xp.astype(self.array, self.xp.float64, copy=False)
-                z = x @ self.put(matrix) + self.put(offset - mean @ matrix)
-            else:
-                z = (self.array - self.put(mean)) @ self.put(matrix) + self.put(offset + 0.0)
-            if share is not None:
-                z = z * self.put(share)[:, None]
-        return self.xp.astype(z, self.array.dtype, copy=False)
-
-    def filled(self, values) -> "DeviceRows":
-        """The same rows with other numbers, one a column or a whole array, in place of NaN."""
-        values = self.put(values, self.dtype) if isinstance(values, np.ndarray) else values
-        return DeviceRows(self.xp.where(self.xp.isnan(self.array), values, self.array), self.xp)
-
-    def finite(self) -> bool:
-        """Whether every number is finite."""
-        return bool(self.xp.all(self.xp.isfinite(self.array)))
-
 
 # -- rows of either kind -------------------------------------------------------------------------
 
@@ -165,39 +98,58 @@ def is_on_device(X) -> bool:
 
 
 def device_sums(X, shift, weights):
-    """:meth:`DeviceRows.sums`; None where rows are NumPy's or their device has no float64."""
-    return X.sums(shift, weights) if is_on_device(X) and X.double else None
+    """Sums of shifted rows, computed where these are; None for NumPy's, or without float64 there.
+
+    Gives the shift (d,), which is the mean of the rows where it is None, the sums (d,), and the
+    products (d, d), which stay on the device.
+    """
+    if not is_on_device(X) or not X.double:
+        return None
+    xp = X.xp
+    x = xp.astype(X.array, xp.float64, copy=False)
+    if shift is None:  # from the first row on, so that a constant column is zero exactly
+        first = x[:1, :]
+        shift = to_numpy((first + xp.mean(x - first, axis=0, keepdims=True))[0, :])
+    block = x - X.put(shift)
+    if weights is None:
+        return shift, to_numpy(xp.sum(block, axis=0)), block.T @ block
+    w = X.put(weights)
+    return shift, to_numpy(w @ block), (block * w[:, None]).T @ block
 
 
 def affine(X, matrix, mean, offset=0.0, share=None):
-    """``(X - mean) @ matrix + offset``, times ``share`` of each row, in the type of ``X``.
+    """``(X - mean) @ matrix + offset``, in the type of ``X``, which is (n, d).
 
-    Parameters
-    ----------
-    X : ndarray or DeviceRows of shape (n, d)
-    matrix : ndarray of shape (d, k)
-    mean : ndarray of shape (d,)
-    offset : ndarray of shape (k,) or float
-    share : ndarray of shape (n,), optional
+    ``matrix`` is (d, k), ``mean`` (d,), ``offset`` (k,) or a number; what comes out of each row is
+    multiplied by its ``share`` (n,), if that is given.
     """
-    if is_on_device(X):
-        return X.affine(matrix, mean, offset, share)
     with np.errstate(invalid="ignore"):  # missing rows are NaN, and stay NaN
-        Z = X @ matrix + (offset - mean @ matrix)
-    return (Z if share is None else Z * share[:, None]).astype(X.dtype, copy=False)
+        if not is_on_device(X):
+            Z = X @ matrix + (offset - mean @ matrix)
+            return (Z if share is None else Z * share[:, None]).astype(X.dtype, copy=False)
+        if X.double:  # as for NumPy: without a copy of float64 rows
+            x = X.xp.astype(X.array, X.xp.float64, copy=False)
+            z = x @ X.put(matrix) + X.put(offset - mean @ matrix)
+        else:
+            z = (X.array - X.put(mean)) @ X.put(matrix) + X.put(offset + 0.0)
+        if share is not None:
+            z = z * X.put(share)[:, None]
+    return X.xp.astype(z, X.array.dtype, copy=False)
 
 
 def filled(X, values):
     """Other numbers, one a column or a whole array, in place of NaN."""
-    if is_on_device(X):
-        return X.filled(values)
-    return np.where(np.isnan(X), values, X).astype(X.dtype, copy=False)
+    if not is_on_device(X):
+        return np.where(np.isnan(X), values, X).astype(X.dtype, copy=False)
+    values = X.put(values, X.dtype) if isinstance(values, np.ndarray) else values
+    return DeviceRows(X.xp.where(X.xp.isnan(X.array), values, X.array), X.xp)
 
 
 def is_finite(X) -> bool:
     """Whether every number of either kind of rows is finite."""
     rows = as_rows(X)
-    return rows.finite() if is_on_device(rows) else bool(np.isfinite(X).all())
+    x, xp = (rows.array, rows.xp) if is_on_device(rows) else (X, np)
+    return bool(xp.all(xp.isfinite(x)))
 
 
 def take(X, rows, columns):
@@ -208,43 +160,32 @@ def take(X, rows, columns):
 
 def hstack(parts):
     """Blocks of rows of either kind side by side."""
-    if not is_on_device(parts[0]):
-        return np.hstack(parts)
-    xp = parts[0].xp
-    return DeviceRows(xp.concat([part.array for part in parts], axis=1), xp)
+    return _joined(parts, axis=1)
 
 
 def concat(parts, positions, axis):
-    """Rows, or columns, put together, each part at its positions.
+    """Rows, or columns, put together, each part at its positions: every number from 0 on, once."""
+    order, whole = np.argsort(np.concatenate(positions)), _joined(parts, axis)
+    array = whole.array if is_on_device(whole) else whole
+    if np.all(order == np.arange(len(order))):
+        return array
+    if is_on_device(whole):
+        return whole.xp.take(array, whole.put(order), axis=axis)
+    return np.take(array, order, axis=axis)
 
-    Parameters
-    ----------
-    parts : list of ndarray or DeviceRows
-    positions : list of ndarray of int
-        Together every number from 0 on, once.
-    axis : int
-    """
-    order = np.argsort(np.concatenate(positions))
-    device, as_they_are = is_on_device(parts[0]), np.all(order == np.arange(len(order)))
-    if not device:
-        whole = np.concatenate(parts, axis=axis)
-        return whole if as_they_are else np.take(whole, order, axis=axis)
+
+def _joined(parts, axis):
+    if not is_on_device(parts[0]):
+        return np.concatenate(parts, axis=axis)
     xp = parts[0].xp
-    whole = xp.concat([part.array for part in parts], axis=axis)
-    return whole if as_they_are else xp.take(whole, parts[0].put(order), axis=axis)
+    return DeviceRows(xp.concat([part.array for part in parts], axis=axis), xp)
 
 
 # -- at the door ---------------------------------------------------------------------------------
 
 
 def accepted(X, dtype):
-    """What to ask of validation in place of ``dtype``, which is NumPy's.
-
-    Parameters
-    ----------
-    X : object
-    dtype : tuple of NumPy types, or "numeric"
-    """
+    """What to ask of validation in place of ``dtype``, types of NumPy's or "numeric"."""
     xp = namespace(X)
     if xp is None:
         return dtype

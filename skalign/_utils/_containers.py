@@ -6,17 +6,8 @@ from sklearn import get_config
 def in_container(values, state: dict, X, columns):
     """An array of features as ``set_output``, or else the configuration, asks for.
 
-    scikit-learn wraps ``transform`` only, and keeps the choice among the attributes.
-
-    Parameters
-    ----------
-    values : array of shape (n_samples, len(columns))
-    state : dict
-        ``vars`` of the transformer.
-    X : array or dataframe
-        What the rows came from; its index is kept.
-    columns : ndarray of int
-        Of ``X``.
+    scikit-learn wraps ``transform`` only, and keeps the choice among the attributes: ``state``,
+    ``vars`` of the transformer. The index of ``X`` is kept; ``columns`` of it are those of values.
     """
     chosen = state.get("_sklearn_output_config", {}).get("transform")
     chosen = chosen or get_config().get("transform_output", "default")

@@ -13,20 +13,10 @@ UNLABELLED = -1
 
 
 def known_labels(y, estimator_name: str):
-    """Tell labelled rows from unlabelled ones.
+    """Labels as an array (n,), and which rows have one; a ValueError where they are none.
 
     Unlabelled is ``-1``, ``None`` or NaN, and in words ``"-1"``. Where ``y`` holds just -1 and 1
     both are labels, the usual binary coding.
-
-    Returns
-    -------
-    y : ndarray of shape (n,)
-    known : ndarray of bool, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If ``y`` is missing, not one-dimensional, continuous, or holds infinity or NaN as numbers.
     """
     if y is None:
         raise ValueError(
@@ -42,7 +32,7 @@ def known_labels(y, estimator_name: str):
     if y.dtype.kind == "O":
         blank = np.array([is_blank(label) for label in y], dtype=bool)
         if any(isinstance(label, bool | np.bool_) for label in y):  # beside them -1 is no number
-            blank |= np.array([_is_minus(label) for label in y], dtype=bool)
+            blank |= [isinstance(label, Number) and label == UNLABELLED for label in y]
         y = _numbers_as_numbers(y, blank)
     if y.dtype.kind == "O":
         minus = ~blank
@@ -87,10 +77,6 @@ def is_blank(label) -> bool:
     if isinstance(label, float | np.floating):
         return bool(np.isnan(label))
     return label is None or type(label).__name__ in ("NAType", "NaTType")
-
-
-def _is_minus(label):
-    return isinstance(label, Number) and not isinstance(label, bool) and label == UNLABELLED
 
 
 def _numbers_as_numbers(y, blank):

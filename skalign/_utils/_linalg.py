@@ -10,12 +10,6 @@ import numpy as np
 
 # A Gram matrix is accurate enough where the condition number is below this.
 WELL_CONDITIONED = 1e3
-# Directions are few where there are so many times as many in all.
-FEW = 8
-# A Gram matrix keeps the digits of singular values down to this share of the largest.
-SMALL = 1e-2
-# Singular values of which few are wanted must stand apart from the rest by this share.
-GAP = 1e-6
 
 
 def reciprocal(scale):
@@ -29,17 +23,8 @@ def oas_shrinkage(mean_square: float, mean_variance: float, d: int, n: float) ->
     .. math:: \alpha = \frac{s + \bar v^2}{(n + 1)(s - \bar v^2 / d)} \le 1,
               \qquad s = \mathrm{tr}(S^2) / d^2, \; \bar v = \mathrm{tr}(S) / d .
 
-    Chen, Wiesel, Eldar & Hero 2010, Eq. 23, in the form that scikit-learn uses.
-
-    Parameters
-    ----------
-    mean_square : float
-        Mean of the squared entries of the covariance, ``s``.
-    mean_variance : float
-    d : int
-        Its dimension.
-    n : float
-        Number of rows.
+    Chen, Wiesel, Eldar & Hero 2010, Eq. 23, in the form that scikit-learn uses: of ``s``, the mean
+    of the squared entries, of the mean variance, the dimension and the number of rows.
     """
     excess = (n + 1) * (mean_square - mean_variance**2 / d)
     return 1.0 if excess <= 0 else min(1.0, (mean_square + mean_variance**2) / excess)
@@ -74,14 +59,15 @@ def leading_svd(X, n: int | None):
     equal values, all are computed.
     """
     d = min(X.shape)
-    if n is not None and 0 < FEW * n <= d:
+    if n is not None and 0 < 8 * n <= d:
         if d < len(X):
             right, values, left = leading_svd(X.T, n)
             return left.T, values, right.T
         squares, left = np.linalg.eigh(X @ X.T)
         squares, left = squares[d - n - 1 :], left[:, d - n - 1 :]
         below, lowest, highest = squares[0], squares[1], squares[-1]
-        if lowest > SMALL**2 * highest and lowest - below > GAP * highest:
+        # digits of singular values above a hundredth of the largest are kept; and no cut too close
+        if lowest > 1e-4 * highest and lowest - below > 1e-6 * highest:
             return _rayleigh_ritz(X, X.T @ left[:, 1:])
     return np.linalg.svd(X, full_matrices=False)
 

@@ -17,13 +17,7 @@ TOO_FAR_APART = (
 
 @contextmanager
 def restored_on_error(state: dict):
-    """Put attributes back as they were if what follows raises.
-
-    Parameters
-    ----------
-    state : dict
-        ``vars`` of an object.
-    """
+    """Put attributes, ``vars`` of an object, back as they were if what follows raises."""
     before = dict(state)
     try:
         yield
@@ -57,18 +51,8 @@ def table_options(X, dtype=FLOATS, *, least: int = 1, collection: bool = False, 
     """Arguments of scikit-learn's ``validate_data`` for stacked blocks.
 
     NaN and infinity are left to :func:`skalign._blocks.presence`. Dataframes are converted later,
-    without the columns that no modality selects.
-
-    Parameters
-    ----------
-    X : array-like
-    dtype : tuple of NumPy types, or "numeric"
-    least : int
-        Fewest rows, and columns.
-    collection : bool
-        Whether ``X`` only shows the columns of rows that are elsewhere.
-    **options
-        Of ``check_array``.
+    without the columns that no modality selects. ``least`` is the fewest rows, and columns; of a
+    ``collection`` the table only shows the columns. Further options are those of ``check_array``.
     """
     if is_frame(X):
         if not collection:
@@ -102,15 +86,8 @@ def column_names(table):
 def check_weights(sample_weight, n: int, *, some: bool = True):
     """Weights as a float64 vector, or None where all rows count alike.
 
-    A weight counts repeated rows: two is the row twice, zero leaves it out.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n,), number or None
-    n : int
-        Number of rows.
-    some : bool
-        Whether one weight at least must be positive.
+    A weight counts repeated rows: two is the row twice, zero leaves it out. One weight at least
+    must be positive if there have to be ``some``.
     """
     if sample_weight is None:
         return None
