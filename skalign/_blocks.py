@@ -24,40 +24,21 @@ Columns = slice | np.ndarray
 class Blocks:
     """Names and columns of the modalities of a table.
 
-    Attributes
-    ----------
-    names : tuple of str
-        One name per modality.
-    columns : tuple of slice or ndarray of int
-        Columns of each block among the selected ones; a slice wherever they are contiguous, so
-        that taking a block costs no copy.
-    n_features : int
-        Number of columns that are selected.
-    selected : ndarray of int or None
-        Columns of the table that belong to a modality, ascending; None where all do.
+    A block is a slice of the selected columns wherever it can be, so that taking it costs no copy.
     """
 
     names: tuple[str, ...]
-    columns: tuple[Columns, ...]
-    n_features: int
-    selected: np.ndarray | None = None
+    columns: tuple[Columns, ...]  # of each block, among the selected ones
+    n_features: int  # columns that are selected
+    selected: np.ndarray | None = None  # these in the table, ascending; None where all are
 
     @classmethod
     def of(cls, names, columns, n_columns: int) -> "Blocks":
-        """Blocks of names, and of the columns of a table that belong to each.
-
-        Parameters
-        ----------
-        names : sequence of str
-        columns : list of ndarray of int
-        n_columns : int
-            Of the table.
-        """
+        """Blocks of names, and of the columns that belong to each in a table of so many."""
         every = np.sort(np.concatenate(columns))
-        if len(every) == n_columns:
-            return cls(tuple(names), tuple(map(_contiguous, columns)), len(every))
         places = tuple(_contiguous(np.searchsorted(every, c)) for c in columns)
-        return cls(tuple(names), places, len(every), every)
+        selected = every if len(every) < n_columns else None
+        return cls(tuple(names), places, len(every), selected)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,24 +59,16 @@ class Blocks:
         """The selected columns of an array or dataframe, as what it is."""
         return X if self.selected is None else select(X, self.selected)
 
-    @property
-    def widths(self) -> list[int]:
-        """Number of columns of each modality."""
-        return [len(self.indices(m)) for m in range(len(self))]
-
-    def position(self, modality: int | str, parameter: str = "modality") -> int:
-        """Position of a modality that is given by position or by name."""
-        return position_of(modality, self.names, parameter)
-
     def two_positions(self, source: int | str, target: int | str) -> tuple[int, int]:
         """Positions of two modalities, of which one is to predict what another is labelled by."""
-        both = self.position(source, "source"), self.position(target, "target")
-        if both[0] == both[1]:
+        first = position_of(source, self.names, "source")
+        second = position_of(target, self.names, "target")
+        if first == second:
             raise ValueError(
                 f"source={source!r} and target={target!r} are one modality: there is nothing to "
                 "transfer."
             )
-        return both
+        return first, second
 
 
 def position_of(modality: Any, names: Sequence[str], parameter: str) -> int:
@@ -116,23 +89,14 @@ def position_of(modality: Any, names: Sequence[str], parameter: str) -> int:
 
 
 def resolve(modalities, n_features: int, frame=None, feature_names=None) -> Blocks:
-    """Turn the ``modalities`` parameter into blocks of columns.
+    """Turn the ``modalities`` of an estimator into blocks of the columns of a table.
 
-    Parameters
-    ----------
-    modalities : None, sequence of int, or mapping of str to columns
-        As documented in :class:`skalign.NullSpaceAligner`.
-    n_features : int
-        Width of the table.
-    frame : array or dataframe, optional
-        The data as the user gave them; callables are called on it.
-    feature_names : sequence of str, optional
-        Names of the columns, where they have any.
+    Callables among them are called on the ``frame``, the data as the user gave them.
     """
     if modalities is None:
         first = (n_features + 1) // 2
         halves = slice(0, first), slice(first, n_features)
-        return Blocks(default_names(2), halves, n_features)
+        return Blocks(("modality0", "modality1"), halves, n_features)
     if not isinstance(modalities, Mapping):
         names, columns = _from_widths(modalities, n_features)
     else:
@@ -160,10 +124,7 @@ def resolve_table(modalities, table) -> Blocks:
 def read_array(table, blocks: Blocks, dtype=FLOATS):
     """The selected columns of a validated array or a dataframe, as rows of numbers.
 
-    Raises
-    ------
-    ValueError
-        If a column of a dataframe holds no numbers; the message has the modality and the column.
+    Where a column of a dataframe holds none, the error names the modality and the column.
     """
     if not is_frame(table):
         X = as_rows(table)
@@ -187,11 +148,6 @@ def read_array(table, blocks: Blocks, dtype=FLOATS):
                         "columns of numbers."
                     ) from error
         raise
-
-
-def default_names(n_modalities: int) -> tuple[str, ...]:
-    """Names of modalities that the user left unnamed."""
-    return tuple(f"modality{m}" for m in range(n_modalities))
 
 
 def _from_widths(widths, n_features):
@@ -220,7 +176,7 @@ def _from_widths(widths, n_features):
         )
     edges = np.concatenate([[0], np.cumsum(widths)]).astype(int)
     columns = [np.arange(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    return default_names(len(columns)), columns
+    return tuple(f"modality{m}" for m in range(len(columns))), columns
 
 
 def _select(name, selector, n_features, frame, feature_names):
@@ -319,31 +275,16 @@ def _check_apart(names, columns, n_features, feature_names):
 
 
 def _contiguous(columns):
-    if isinstance(columns, slice):
-        return columns
     if np.all(np.diff(columns) == 1):
         return slice(int(columns[0]), int(columns[-1]) + 1)
     return columns
 
 
 def presence(X: Any, blocks: Blocks, first_row: int = 0) -> np.ndarray:
-    """Which modalities each row has.
+    """Which modalities each row has, as bool of shape (n_samples, n_modalities).
 
-    Parameters
-    ----------
-    X : ndarray or DeviceRows of shape (n_samples, n_features)
-    blocks : Blocks
-    first_row : int, default=0
-        Number of the first row, for the messages.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_samples, n_modalities)
-
-    Raises
-    ------
-    ValueError
-        If a block holds infinity, or NaN in some of its columns only.
+    A block with infinity, or with NaN in some of its columns only, is an error that names the row,
+    counted from ``first_row``.
     """
     present = np.ones((len(X), len(blocks)), dtype=bool)
     for m, name in enumerate(blocks.names):

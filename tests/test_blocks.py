@@ -72,7 +72,6 @@ def test_mapping_takes_the_columns_in_the_order_given(parts, data):
     X = frame.to_numpy()
     assert blocks.names == tuple(modalities)
     assert blocks.n_features == n_features
-    assert blocks.widths == [len(part) for part in parts]
     assert columns_of(blocks) == parts
     for m, part in enumerate(parts):
         np.testing.assert_array_equal(blocks.take(X, m), X[:, part])
@@ -102,7 +101,7 @@ def test_contiguous_columns_are_a_view(parts, form):
 def test_none_halves(n_features):
     """Without a word on modalities there are two; the first has the odd column."""
     blocks = resolve(None, n_features)
-    first, second = blocks.widths
+    first, second = map(len, columns_of(blocks))
     assert first + second == n_features
     assert first - second in (0, 1)
     np.testing.assert_array_equal(np.concatenate(columns_of(blocks)), np.arange(n_features))
@@ -115,7 +114,6 @@ def test_widths_stand_in_order(widths):
     expected = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
     for form in (list, tuple, np.array, lambda w: [np.int32(d) for d in w]):
         blocks = resolve(form(widths), sum(widths))
-        assert blocks.widths == widths
         assert columns_of(blocks) == [columns.tolist() for columns in expected]
         assert len(set(blocks.names)) == len(blocks) == len(widths)
 
@@ -159,7 +157,8 @@ def test_position_of_counts_and_looks_up(names, data):
     for spelling in (m, np.int64(m), m - len(names), names[m]):
         assert position_of(spelling, names, "source") == m
     blocks = resolve({name: [j] for j, name in enumerate(names)}, len(names))
-    assert blocks.position(names[m]) == blocks.position(m - len(names)) == m
+    source, target = names[m], m - 1
+    assert blocks.two_positions(source, target) == (m, target % len(names))
 
 
 @pytest.mark.parametrize("modality", [2, -3, "sound", "", True, False, 0.0, None, ("video",)])
