@@ -37,14 +37,9 @@ class Incomplete:
 
 
 def incomplete_rows(moments, center: bool) -> list[Incomplete]:
-    """Moments of the rows that lack a modality, in an order of their own.
+    """Moments of the rows that lack a modality, about their mean or about the origin.
 
-    Parameters
-    ----------
-    moments : dict of tuple of bool to Moments
-        By the modalities that rows have.
-    center : bool
-        Whether about the mean, or about the origin.
+    They come by the modalities that rows have, and go in an order of their own.
     """
     return [
         Incomplete(
@@ -64,25 +59,11 @@ def learn_from_all(
     tol: float | None,
     eps: float,
 ) -> tuple[WhitenedPairs, SharedGaussian]:
-    """Model of the pairs and of the rows that lack a modality.
+    """Pairs and model of the pairs and of the rows that lack a modality.
 
-    Parameters
-    ----------
-    pairs : WhitenedPairs
-        Without exactly shared directions: these need no help.
-    incomplete : list of Incomplete
-    shrinkage : "auto", float or None
-        Of the covariance of the pairs.
-    names : sequence of str
-        Of the modalities, for messages.
-    tol, eps : float
-        As in :func:`skalign.alignment._whitening.whiten_pairs`.
-
-    Returns
-    -------
-    pairs : WhitenedPairs
-        In coordinates that cover what a modality does in any row; its mean is that of the model.
-    model : SharedGaussian
+    The pairs have no exactly shared directions, which need no help; their covariance is shrunk.
+    They come back in coordinates that cover what a modality does in any row, with the mean of the
+    model. ``tol`` and ``eps`` are those of :func:`skalign.alignment._whitening.whiten_pairs`.
     """
     everyone = tuple(range(len(pairs.blocks)))
     stack = pairs.moments.restricted(np.concatenate(pairs.columns))
@@ -148,8 +129,7 @@ def _all_rows(groups, m, widths):
     total = None
     for group in groups:
         if m in group.given:
-            place = group.given.index(m)
-            start = sum(widths[g] for g in group.given[:place])
+            start = sum(widths[g] for g in group.given if g < m)
             columns = np.arange(start, start + widths[m])
             total = merge(total, group.moments.restricted(columns))
     assert total is not None
@@ -165,13 +145,7 @@ def _shrunk(cov, blocks, alphas):
 
 
 def expectation_maximisation(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of all coordinates.
-
-    Parameters
-    ----------
-    parts : list of Part
-        The first shows every coordinate, and is where the model starts.
-    """
+    """Mean and covariance of all coordinates; the first part shows them all, and is the start."""
     mean, cov = parts[0].mean, parts[0].cov
     total = sum(part.weight for part in parts)
     for _ in range(MAX_ITER):
@@ -198,11 +172,8 @@ def _expected(part, mean, cov):
     # at unit variances: what is negligible must not be so beside a shrunk direction of no variance
     unit = reciprocal(np.sqrt(np.diagonal(own)))
     own = own * np.outer(unit, unit)
-    slope = (
-        unit[:, None]
-        * np.linalg.pinv(own, rcond=NEGLIGIBLE, hermitian=True)
-        @ (unit[:, None] * across)
-    )
+    inverse = np.linalg.pinv(own, rcond=NEGLIGIBLE, hermitian=True)
+    slope = unit[:, None] * inverse @ (unit[:, None] * across)
     filled, full = np.empty_like(mean), np.empty_like(cov)
     filled[given] = part.mean
     filled[hidden] = mean[hidden] + (part.mean - mean[given]) @ slope

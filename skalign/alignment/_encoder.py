@@ -8,15 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._blocks import Blocks, presence, read_array
-from .._utils._array_api import (
-    accepted,
-    affine,
-    as_numpy,
-    as_rows,
-    concat,
-    filled,
-    is_finite,
-)
+from .._utils._array_api import accepted, affine, as_numpy, as_rows, concat, filled, is_finite
 from .._utils._validation import FLOATS, is_frame
 from ._gaussian import expected_latents
 from ._maps import Alignment

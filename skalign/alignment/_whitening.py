@@ -10,7 +10,7 @@ covariance first, its refinement where that is too coarse, a triangular root whe
 dimension or modalities agree exactly.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,6 +45,13 @@ class WhitenedBlock:
         return len(self.singular_values)
 
     @property
+    def coarse(self) -> bool:
+        """Whether a covariance of the block loses digits that a root would keep."""
+        largest, smallest = self.singular_values[[0, -1]]
+        deficient = self.rank < np.sum(self.scale > 0)
+        return bool(deficient or largest > WELL_CONDITIONED * smallest)
+
+    @property
     def map(self) -> np.ndarray:
         """From x to q, (d, r)."""
         return reciprocal(self.scale)[:, None] * (self.basis / self.singular_values)
@@ -66,7 +73,6 @@ class WhitenedPairs:
     columns: list[np.ndarray]
     blocks: list[WhitenedBlock]
     cross: dict[tuple[int, int], np.ndarray]  # covariance of q_m and q_l, m < l
-    accurate: bool  # false where a covariance is too coarse and a root is wanted
     correlations: list[np.ndarray]  # singular values of each cross-covariance, descending
 
     @property
@@ -75,30 +81,22 @@ class WhitenedPairs:
         return any(values[:1].sum() >= 1 - NEARLY_ONE for values in self.correlations)
 
     @property
+    def accurate(self) -> bool:
+        """Whether no more than these moments is wanted, a root where there is a covariance."""
+        return self.moments.has_root or not (self.nearly_one or any(b.coarse for b in self.blocks))
+
+    @property
     def max_components(self) -> int:
         """Most components that can be told apart: the rank of the smallest block."""
         return min(block.rank for block in self.blocks)
 
 
 def whiten_rows(rows, *, solver="auto", orthonormal=False, center=True, tol=None):
-    """Moments of rows, accurate enough, and the white pairs they give.
+    """Moments of a row source, by the modalities that rows have, and the white pairs they give.
 
-    Parameters
-    ----------
-    rows : ArrayRows, DaskRows or Accumulated
-    solver : {"auto", "covariance", "qr"}
-    orthonormal : bool
-        Whether maps shall be orthonormal, not white: only a root keeps their small end accurate.
-    center : bool
-        Whether moments are about the mean, or about the origin.
-    tol : float, optional
-        See :func:`whiten_pairs`.
-
-    Returns
-    -------
-    moments : dict of tuple of bool to Moments
-        By the modalities that rows have.
-    pairs : WhitenedPairs
+    What the solver ``"auto"`` keeps is accurate enough; of maps that shall be orthonormal, not
+    white, only a root keeps the small end. Moments are about the mean if ``center``, else about
+    the origin; ``tol`` is that of :func:`whiten_pairs`.
     """
 
     def white(moments):
@@ -153,20 +151,9 @@ def signal_scale(deviation, mean, eps):
 def whiten_pairs(moments: Moments, blocks, *, tol: float | None, eps: float) -> WhitenedPairs:
     """Restrict each block to its numerical range and make it white there.
 
-    Parameters
-    ----------
-    moments : Moments
-        Of the rows that have every modality.
-    blocks : Blocks
-    tol : float, optional
-        Singular values below ``tol`` times the largest, columns at unit variance, count as zero.
-    eps : float
-        Relative rounding error of the data.
-
-    Raises
-    ------
-    ValueError
-        If a modality does not vary.
+    Of the rows that have every modality; one that does not vary is an error. Singular values below
+    ``tol`` times the largest, columns at unit variance, count as zero; None goes by ``eps``, the
+    relative rounding error of the data.
     """
     columns = [blocks.indices(m) for m in range(len(blocks))]
     white = [whiten_block(moments, c, tol, eps) for c in columns]
@@ -180,9 +167,7 @@ def whiten_pairs(moments: Moments, blocks, *, tol: float | None, eps: float) -> 
             else:
                 cross[m, l] = a.map.T @ moments.covariance(columns[m], columns[l]) @ b.map
     largest_first = [*map(canonical_correlations, cross.values())]
-    pairs = WhitenedPairs(moments, columns, white, cross, True, largest_first)
-    enough = moments.has_root or not (pairs.nearly_one or any(map(_is_coarse, white)))
-    return pairs if enough else replace(pairs, accurate=False)
+    return WhitenedPairs(moments, columns, white, cross, largest_first)
 
 
 def check_varies(blocks: list[WhitenedBlock], names) -> None:
@@ -218,12 +203,4 @@ def whiten_block(moments: Moments, columns, tol: float | None, eps: float) -> Wh
         values[:rank],
         None if left is None else left[:, :rank],
         min(rounding * values[0] / values[rank - 1], np.sqrt(eps)),
-    )
-
-
-def _is_coarse(block: WhitenedBlock) -> bool:
-    """Whether the block loses digits that a root would keep."""
-    deficient = block.rank < np.sum(block.scale > 0)
-    return bool(
-        deficient or block.singular_values[0] > WELL_CONDITIONED * block.singular_values[-1]
     )

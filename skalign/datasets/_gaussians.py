@@ -12,9 +12,6 @@ from sklearn.utils import Bunch, check_random_state
 
 # Entries of every map are uniform between -_MAP_RANGE and _MAP_RANGE, as in the paper.
 _MAP_RANGE = 5.0
-# Standard deviation of class means that are drawn: classes overlap, but not much.
-_MEAN_SPREAD = 3.0
-_PAPER_MEANS = ((0.0, 1.0), (4.0, 5.0))
 
 
 def make_paired_gaussians(
@@ -150,8 +147,8 @@ def _default_means(
     """Class means of the paper where they fit, else random ones."""
     shape = _integer("n_classes", n_classes, 1), _integer("n_latent", n_latent, 1)
     if shape == (2, 2):
-        return np.array(_PAPER_MEANS)
-    return rng.normal(scale=_MEAN_SPREAD, size=shape)
+        return np.array([[0.0, 1.0], [4.0, 5.0]])
+    return rng.normal(scale=3.0, size=shape)  # classes overlap, but not much
 
 
 def _check_means(class_means: ArrayLike) -> NDArray[np.float64]:

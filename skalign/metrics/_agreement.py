@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from .._utils._validation import check_weights
-from ._alignment import Floats, check_matrix
+from ._alignment import Floats, check_matrix, weights_of
 
 # What a mean over rows may owe to rounding.
 NEGLIGIBLE = 1e-12
@@ -87,30 +86,15 @@ def agreement_score(
             f"target_proba has shape {target.shape} but source_proba has {source.shape}: both "
             "hold the same pairs and classes."
         )
-    if sample_weight is not None:
-        sample_weight = np.asarray(sample_weight)  # one a pair: no number for all of them
-    weight = check_weights(sample_weight, len(source))
-    weight = np.ones(len(source)) if weight is None else weight
-    return agreement_test(source, np.argmax(target, axis=1), weight)[0]
+    weights = weights_of(sample_weight, len(source))
+    return agreement_test(source, np.argmax(target, axis=1), weights)[0]
 
 
 def agreement_test(posterior, chosen, weights):
-    """Agreement of decisions with a posterior beyond chance, and its p-value.
+    """Agreement of decisions with a posterior (n, C) beyond chance, and its p-value.
 
-    Parameters
-    ----------
-    posterior : ndarray of shape (n, C)
-    chosen : ndarray of int, shape (n,)
-        Class that each pair is given.
-    weights : ndarray of shape (n,)
-
-    Returns
-    -------
-    agreement : float
-        0 is what shuffled pairs give, 1 the most that the posterior allows; 0 where shuffling
-        changes nothing.
-    pvalue : float
-        Of an agreement as high, were the pairs shuffled.
+    Each pair is given the class ``chosen`` (n,). An agreement of 0 is what shuffled pairs give, 1
+    the most that the posterior allows; it is 0 where shuffling changes nothing.
     """
     n = len(posterior)
     share = weights / weights.sum()

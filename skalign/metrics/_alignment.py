@@ -274,15 +274,18 @@ def _check_latents(
         for name, z in others:
             if (n := z.shape[axis]) != (expected := reference.shape[axis]):
                 raise ValueError(f"{name} has {n} {what} but {first} has {expected}.")
-    if sample_weight is not None:
-        sample_weight = np.asarray(sample_weight)  # one a sample: no number for all of them
-    weight = check_weights(sample_weight, len(reference))
-    weight = np.ones(len(reference)) if weight is None else weight / weight.max()
+    weight = weights_of(sample_weight, len(reference))
+    weight = weight / weight.max()
     # Rows of weight zero are absent, also from the maxima that judge what is constant.
     keep = weight > 0
     eps = max(float(np.finfo(z.dtype).eps) for z in arrays.values())
     kept = [z[keep].astype(np.float64) for z in arrays.values()]
     return kept, weight[keep] / weight.sum(), eps
+
+
+def weights_of(sample_weight: ArrayLike | None, n: int) -> Floats:
+    """Return a weight for each row, one if there are none; a number for all of them is refused."""
+    return np.ones(n) if sample_weight is None else check_weights(np.asarray(sample_weight), n)
 
 
 def check_matrix(values: ArrayLike, name: str) -> NDArray[np.floating]:

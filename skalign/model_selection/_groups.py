@@ -45,9 +45,3 @@ def check_groups(cv, groups):
             "Give a row of unknown origin a group of its own."
         )
     return np.asarray(groups)
-
-
-def group_numbers(groups):
-    """Number groups, which may be of any type, in the order of their first rows."""
-    numbers: dict = {}
-    return np.array([numbers.setdefault(group, len(numbers)) for group in groups.tolist()])

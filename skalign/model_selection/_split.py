@@ -20,7 +20,7 @@ from .._utils._array_api import not_finite
 from .._utils._labels import known_labels
 from .._utils._validation import FLOATS, is_frame
 from ..moments._dask import check_in_memory, template_of
-from ._groups import check_groups, group_numbers, requests_groups, takes_groups
+from ._groups import check_groups, requests_groups, takes_groups
 
 
 class TransferSplit(BaseCrossValidator):
@@ -127,8 +127,8 @@ class TransferSplit(BaseCrossValidator):
         cv = self._splitter()
         if groups is not None and not takes_groups(cv):
             warnings.warn(
-                f"groups are ignored: {_name(cv)}, which TransferSplit wraps, does not ask for "
-                "them. Wrap a splitter that does, such as GroupKFold(5).",
+                f"groups are ignored: {type(cv).__name__}, which TransferSplit wraps, does not "
+                "ask for them. Wrap a splitter that does, such as GroupKFold(5).",
                 UserWarning,
                 stacklevel=2,
             )
@@ -189,15 +189,8 @@ class TransferSplit(BaseCrossValidator):
     def _testable(self, cv, X, y, groups):
         """Tell the rows that have the target and a label.
 
-        Returns
-        -------
-        rows : ndarray of int
-        given : dict
-            X and y of these rows, and groups if there are any, for the wrapped splitter.
-        groups : ndarray of shape (n_samples,) or None
-            Groups of all rows.
-        told : str
-            How many rows there are of each kind, for messages.
+        With them go X and y of these rows, and groups if there are any, for the wrapped splitter;
+        groups of all rows, or None; and for messages how many rows there are of each kind.
         """
         if X is None:
             raise ValueError(
@@ -244,11 +237,13 @@ class TransferSplit(BaseCrossValidator):
 def _folds(cv, rows, given, groups, n_samples, told):
     """Yield the folds of all rows that a splitter of the testable ones makes."""
     others = np.setdiff1d(np.arange(n_samples), rows)
-    numbers = None if groups is None else group_numbers(groups)
+    if groups is not None:  # numbered, for they may be of any type
+        numbers: dict = {}
+        groups = np.array([numbers.setdefault(group, len(numbers)) for group in groups.tolist()])
     for train, test in _splits(cv, given, told):
         train, test = np.sort(np.concatenate([rows[train], others])), rows[test]
-        if numbers is not None:
-            train = train[~np.isin(numbers[train], numbers[test])]
+        if groups is not None:
+            train = train[~np.isin(groups[train], groups[test])]
         yield train, test
 
 
@@ -267,9 +262,6 @@ def _splits(cv, given, told):
             yield train, test
     except ValueError as error:
         raise ValueError(
-            f"{_name(cv)} cannot split the rows that TransferSplit may test ({told}): {error}"
+            f"{type(cv).__name__} cannot split the rows that TransferSplit may test ({told}): "
+            f"{error}"
         ) from error
-
-
-def _name(cv) -> str:
-    return type(cv).__name__
