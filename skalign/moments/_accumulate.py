@@ -121,6 +121,7 @@ class Accumulator:
 
 
 def _root_of(X, weights):
+    """Moments of a block, with their root."""
     first = X[0].astype(np.float64)
     X = np.subtract(X, first, dtype=np.float64)
     weight = float(len(X) if weights is None else weights.sum())
@@ -151,6 +152,7 @@ def moments_by_pattern(
 
 
 def _results(sums) -> Patterns:
+    """Moments by pattern, of those that have any row."""
     totals = {pattern: total.result() for pattern, total in sums.items()}
     return {pattern: total for pattern, total in totals.items() if total is not None}
 
@@ -162,6 +164,7 @@ def merge_patterns(a: Patterns, b: Patterns) -> Patterns:
 
 
 def _add_by_pattern(sums, X, weights, blocks, rows):
+    """Add a batch to the sums of the modalities that each row has."""
     batch, w = X[rows], None if weights is None else weights[rows]
     present = presence(batch, blocks, rows.start)
     counts = np.ones(len(batch), dtype=bool) if w is None else w > 0
@@ -225,11 +228,17 @@ def lacks_dimension(mapped: Moments | None) -> bool:
     return mapped is not None and bool(np.min(mapped.deviations() ** 2) < NOTHING)
 
 
-def roots_from_mapped(mapped: Patterns | None, totals: Patterns, blocks: Blocks, maps):
-    """Moments with roots in place of scatters; None where a block of pairs lacks a dimension."""
-    if mapped is None or lacks_dimension(mapped.get((True,) * len(blocks))):
+def refine(rows, totals: Patterns) -> Patterns | None:
+    """Moments with roots, by one more pass over rows of a source.
+
+    None where a block of the pairs lacks a dimension, so that this fails.
+    """
+    everything = (True,) * len(rows.blocks)
+    maps = whitening_maps(totals[everything], rows.blocks)
+    mapped = rows.mapped(totals[everything].mean, maps)
+    if mapped is None or lacks_dimension(mapped.get(everything)):
         return None
-    return {p: _root_from_mapped(mapped[p], total, blocks, maps, p) for p, total in totals.items()}
+    return {p: _root_from_mapped(mapped[p], totals[p], rows.blocks, maps, p) for p in totals}
 
 
 def _root_from_mapped(mapped, total, blocks, maps, pattern) -> Moments:

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_array
 
 from .._blocks import Blocks, read_array
 from .._utils._validation import FLOATS, check_weights, is_frame, rounding_of, table_options
-from ._accumulate import Patterns, merge_patterns
-from ._rows import Accumulated, ArrayRows, refine
+from ._accumulate import Patterns, merge_patterns, refine
+from ._rows import Accumulated, ArrayRows
 
 
 def is_dask(X) -> bool:
@@ -117,6 +117,7 @@ class DaskRows:
 
 
 def _of_chunk(chunk, shared, sample_weight, function, blocks):
+    """``function(rows, shared)`` of a chunk and its weights."""
     X = read_array(checked(chunk, "numeric"), blocks, "numeric")
     weights = check_weights(sample_weight, len(X), some=False)
     return function(ArrayRows(X, weights, blocks), shared)
@@ -186,6 +187,7 @@ def tasks(function, X, *lists, **vectors):
 
 
 def _told(function, number, chunk, *args, **kwargs):
+    """``function`` of a chunk, whose number is told in what is wrong with it."""
     try:
         return function(chunk, *args, **kwargs)
     except ValueError as error:

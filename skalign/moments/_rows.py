@@ -12,22 +12,8 @@ from .._blocks import Blocks
 from .._utils._array_api import as_numpy
 from .._utils._rows import row_blocks
 from .._utils._validation import rounding_of
-from ._accumulate import (
-    Patterns,
-    mapped_moments,
-    merge_patterns,
-    moments_by_pattern,
-    roots_from_mapped,
-    whitening_maps,
-)
+from ._accumulate import Patterns, mapped_moments, merge_patterns, moments_by_pattern, refine
 from ._moments import Moments
-
-
-def refine(rows, totals: Patterns) -> Patterns | None:
-    """Moments with roots, by one more pass over the rows of a source; None where that fails."""
-    total = totals[(True,) * len(rows.blocks)]
-    maps = whitening_maps(total, rows.blocks)
-    return roots_from_mapped(rows.mapped(total.mean, maps), totals, rows.blocks, maps)
 
 
 class ArrayRows:
