@@ -43,27 +43,21 @@ class DeviceRows:
         return self.shape[0]
 
     def __getitem__(self, key) -> "DeviceRows":
-        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
         x = self.array
-        if isinstance(rows, slice):
-            x = x[slice(*rows.indices(len(self))), :]  # never past the end
-        else:
-            x = self.xp.take(x, self.put(_positions(rows)), axis=0)
-        if isinstance(columns, slice):
-            x = x[:, columns]
-        else:
-            x = self.xp.take(x, self.put(_positions(columns)), axis=1)
+        for axis, which in enumerate(key if isinstance(key, tuple) else (key,)):
+            if isinstance(which, slice):
+                which = slice(*which.indices(x.shape[axis]))  # never past the end
+                x = x[which, :] if axis == 0 else x[:, which]
+            else:
+                which = np.asarray(which)
+                which = np.flatnonzero(which) if which.dtype == bool else which
+                x = self.xp.take(x, self.put(which), axis=axis)
         return DeviceRows(x, self.xp)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """As of an ndarray."""
         return tuple(int(n) for n in self.array.shape)
-
-    @property
-    def ndim(self) -> int:
-        """As of an ndarray."""
-        return len(self.shape)
 
     @property
     def dtype(self) -> np.dtype:
@@ -175,6 +169,7 @@ def concat(parts, positions, axis):
 
 
 def _joined(parts, axis):
+    """Parts one after the other along an axis."""
     if not is_on_device(parts[0]):
         return np.concatenate(parts, axis=axis)
     xp = parts[0].xp
@@ -240,8 +235,3 @@ def not_finite(block):
     missing = xp.isnan(x)
     found = xp.any(xp.isinf(x), axis=1), xp.any(missing, axis=1), xp.all(missing, axis=1)
     return tuple(to_numpy(part) for part in found) if xp is not np else found
-
-
-def _positions(which):
-    which = np.asarray(which)
-    return np.flatnonzero(which) if which.dtype == bool else which

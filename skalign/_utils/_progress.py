@@ -6,10 +6,10 @@ import time
 PERIOD = 1.0
 
 
-def with_progress(slices, what: str, verbose: bool = True):
+def with_progress(slices, what: str, verbose: bool):
     """Slices of rows; if verbose, prints rows done, rows per second and the time that is left.
 
-    At most once a second, whenever what is done with a slice is done.
+    It does so at most once a second, when the rows of a slice are done.
     """
     start = said = time.perf_counter()
     for rows in slices:
