@@ -151,6 +151,7 @@ def read_array(table, blocks: Blocks, dtype=FLOATS):
 
 
 def _from_widths(widths, n_features):
+    """Names, and column numbers, of blocks of some widths side by side."""
     if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
         raise ValueError(
             f"modalities={short(widths)} must be None, a sequence of block widths, or a mapping "
@@ -174,16 +175,13 @@ def _from_widths(widths, n_features):
             f"modalities={list(widths)!r}: the widths sum to {total}, but X has "
             f"{n_features} features. Give the width of every block, in order."
         )
-    edges = np.concatenate([[0], np.cumsum(widths)]).astype(int)
-    columns = [np.arange(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    columns = np.split(np.arange(n_features), np.cumsum(widths)[:-1].astype(int))
     return tuple(f"modality{m}" for m in range(len(columns))), columns
 
 
 def _select(name, selector, n_features, frame, feature_names):
     """Column numbers of one entry of the mapping, as ``ColumnTransformer`` reads it."""
     if callable(selector):
-        if frame is None:
-            raise ValueError(f"modality {name!r}: a callable needs the data to select from.")
         selector = selector(frame)
     every = np.arange(n_features)
     if isinstance(selector, slice):
@@ -206,6 +204,7 @@ def _select(name, selector, n_features, frame, feature_names):
 
 
 def _numbered(name, selector, every):
+    """Column numbers of integers or of a mask."""
     if selector.dtype == bool:
         if len(selector) != len(every):
             raise ValueError(
@@ -233,6 +232,7 @@ def _not_columns(name, given):
 
 
 def _column(modality, name, feature_names):
+    """Number of the column of some name."""
     if feature_names is None:
         raise ValueError(
             f"modality {modality!r} names the column {name!r}, but X has no column names: "
@@ -245,6 +245,7 @@ def _column(modality, name, feature_names):
 
 
 def _name_slice(modality, selector, feature_names):
+    """A slice of numbers for one of names."""
     # as in ColumnTransformer, a slice of names includes its end
     start, stop = selector.start, selector.stop
     start = None if start is None else _column(modality, start, feature_names)
@@ -275,6 +276,7 @@ def _check_apart(names, columns, n_features, feature_names):
 
 
 def _contiguous(columns):
+    """A slice where column numbers follow each other."""
     if np.all(np.diff(columns) == 1):
         return slice(int(columns[0]), int(columns[-1]) + 1)
     return columns
@@ -347,18 +349,19 @@ def stack_modalities(*blocks: Any, widths: Sequence[int] | None = None) -> np.nd
     """
     given: dict[int, np.ndarray] = {}
     for m, block in enumerate(blocks):
+        if block is None:
+            continue
         try:
-            given |= {} if block is None else {m: np.asarray(block)}
+            given[m] = array = np.asarray(block)
         except ValueError as error:
             raise ValueError(f"block {m} is no array: {error}") from error
-    if not given:
-        raise ValueError("no block is given: at least one modality must be present.")
-    for m, array in given.items():
         if array.ndim != 2 or array.dtype.kind not in "iufb":
             raise ValueError(
                 f"block {m} has shape {array.shape} and dtype {array.dtype}: give a 2-D array of "
                 "numbers."
             )
+    if not given:
+        raise ValueError("no block is given: at least one modality must be present.")
     if widths is None:
         missing = [m for m in range(len(blocks)) if m not in given]
         if missing:
@@ -382,7 +385,7 @@ def stack_modalities(*blocks: Any, widths: Sequence[int] | None = None) -> np.nd
             )
     single = all(array.dtype == np.float32 for array in given.values())
     X = np.full((n_samples, sum(widths)), np.nan, dtype=np.float32 if single else np.float64)
-    edges = np.concatenate([[0], np.cumsum(widths)])
+    edges = np.cumsum([0, *widths])
     for m, array in given.items():
         X[:, edges[m] : edges[m + 1]] = array
     return X
