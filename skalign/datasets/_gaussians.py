@@ -107,11 +107,7 @@ def make_paired_gaussians(
     # A stream for each part, so that no parameter of one part moves another.
     parent = check_random_state(random_state)
     for_means, for_labels, for_latent = _streams(parent)
-    if class_means is None:
-        means = _default_means(n_classes, n_latent, for_means)
-    else:
-        means = _check_means(class_means)
-
+    means = _class_means(class_means, n_classes, n_latent, for_means)
     labels = for_labels.randint(len(means), size=n_samples, dtype=np.int64)
     latent = means[labels] + class_std * for_latent.normal(size=(n_samples, means.shape[1]))
     maps, blocks = [], []
@@ -141,18 +137,15 @@ def _streams(parent: np.random.RandomState) -> list[np.random.RandomState]:
     return [np.random.RandomState(seed) for seed in seeds]
 
 
-def _default_means(
-    n_classes: int, n_latent: int, rng: np.random.RandomState
+def _class_means(
+    class_means: ArrayLike | None, n_classes: int, n_latent: int, rng: np.random.RandomState
 ) -> NDArray[np.float64]:
-    """Class means of the paper where they fit, else random ones."""
-    shape = _integer("n_classes", n_classes, 1), _integer("n_latent", n_latent, 1)
-    if shape == (2, 2):
-        return np.array([[0.0, 1.0], [4.0, 5.0]])
-    return rng.normal(scale=3.0, size=shape)  # classes overlap, but not much
-
-
-def _check_means(class_means: ArrayLike) -> NDArray[np.float64]:
-    """Return given class means as a new float64 matrix."""
+    """Class means in a new float64 matrix: given, or the paper's where they fit, or random."""
+    if class_means is None:
+        shape = _integer("n_classes", n_classes, 1), _integer("n_latent", n_latent, 1)
+        if shape == (2, 2):
+            return np.array([[0.0, 1.0], [4.0, 5.0]])
+        return rng.normal(scale=3.0, size=shape)  # classes overlap, but not much
     means = np.array(class_means, dtype=np.float64)
     if means.ndim != 2 or means.size == 0 or not np.isfinite(means).all():
         raise ValueError(
