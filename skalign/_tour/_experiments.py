@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils import Bunch
 
 from .. import CrossModalTransferClassifier, NullSpaceAligner, stack_modalities
 from ..datasets import make_paired_gaussians
@@ -57,20 +57,8 @@ invert S1 and S2, which nobody knows outside of an experiment.
 Seed {seed} for the table; seeds 0 to {last_draw} for the draws."""
 
 
-@dataclass(frozen=True)
-class PaperResult:
-    """What the paper's experiment gives on one draw, and over many."""
-
-    n_samples: int
-    errors: dict[str, float]
-    as_printed: float
-    with_sign: float
-    r2: tuple[float, float]
-    over_draws: Floats
-
-
-def paper_experiment(seed: int = SEED, n_draws: int = N_DRAWS) -> PaperResult:
-    """Repeat the experiment of the paper's Section 3.1."""
+def paper_experiment(seed: int = SEED, n_draws: int = N_DRAWS) -> Bunch:
+    """Repeat the experiment of the paper's Section 3.1, on one draw and over many."""
     data = make_paired_gaussians(random_state=seed)
     z, (S1, S2), (x1, x2) = data.latent, data.maps, np.hsplit(data.X, 2)
     z1, z2 = paper_latents(data.X)
@@ -83,7 +71,7 @@ def paper_experiment(seed: int = SEED, n_draws: int = N_DRAWS) -> PaperResult:
     )
     draws = (make_paired_gaussians(random_state=draw) for draw in range(n_draws))
     over_draws = [reconstruction_error(draw.latent, paper_latents(draw.X)[0]) for draw in draws]
-    return PaperResult(
+    return Bunch(
         n_samples=len(z),
         errors=dict(zip(PRINTED, errors, strict=True)),
         as_printed=_svd_error(x1, x2, sign=1),
@@ -111,7 +99,7 @@ def _svd_error(x1: Floats, x2: Floats, sign: int) -> float:
     return alignment_error(x1 @ A1, x2 @ A2)
 
 
-def paper_table(result: PaperResult) -> str:
+def paper_table(result: Bunch) -> str:
     """The paper's experiment as text."""
     rows = [
         f"  {name:<28}{_number(PRINTED[name]):>11}{_number(error):>12}"
