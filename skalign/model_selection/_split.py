@@ -20,7 +20,7 @@ from .._utils._array_api import not_finite
 from .._utils._labels import known_labels
 from .._utils._validation import FLOATS, is_frame
 from ..moments._dask import check_in_memory, template_of
-from ._groups import check_groups, requests_groups, takes_groups
+from ._groups import check_groups, takes_groups
 
 
 class TransferSplit(BaseCrossValidator):
@@ -165,11 +165,9 @@ class TransferSplit(BaseCrossValidator):
         sklearn.utils.metadata_routing.MetadataRequest
         """
         routing, cv = MetadataRequest(owner=self), self._splitter()
-        if requests_groups(cv):
-            alias = get_routing_for_object(cv).split.requests["groups"]
-            routing.split.add_request(param="groups", alias=alias)
-        elif takes_groups(cv):
-            routing.split.add_request(param="groups", alias=True)
+        if takes_groups(cv):
+            requests = get_routing_for_object(cv).split.requests
+            routing.split.add_request(param="groups", alias=requests.get("groups", True))
         return routing
 
     def _splitter(self):
