@@ -218,6 +218,7 @@ class Encoders:
         return present
 
     def _mean(self):
+        """Means of all modalities, each at its columns."""
         mean = np.zeros(self.blocks.n_features)
         for columns, own in zip(self.blocks.columns, self.means, strict=True):
             mean[columns] = own
