@@ -5,6 +5,7 @@ Whatever it calls test is tested. What it calls train is trained on, together wi
 cannot be tested, less those that share a group with a test row of the fold.
 """
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from numbers import Integral
@@ -16,11 +17,10 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
 from .._blocks import position_of, resolve_table, select
-from .._utils._array_api import not_finite
-from .._utils._labels import known_labels
+from .._utils._array_api import not_finite, vector_as_numpy
+from .._utils._labels import is_blank, known_labels
 from .._utils._validation import FLOATS, is_frame
 from ..moments._dask import check_in_memory, template_of
-from ._groups import check_groups, takes_groups
 
 
 class TransferSplit(BaseCrossValidator):
@@ -125,7 +125,7 @@ class TransferSplit(BaseCrossValidator):
             it splits by groups and `groups` is None.
         """
         cv = self._splitter()
-        if groups is not None and not takes_groups(cv):
+        if groups is not None and not _takes_groups(cv):
             warnings.warn(
                 f"groups are ignored: {type(cv).__name__}, which TransferSplit wraps, does not "
                 "ask for them. Wrap a splitter that does, such as GroupKFold(5).",
@@ -165,7 +165,7 @@ class TransferSplit(BaseCrossValidator):
         sklearn.utils.metadata_routing.MetadataRequest
         """
         routing, cv = MetadataRequest(owner=self), self._splitter()
-        if takes_groups(cv):
+        if _takes_groups(cv):
             requests = get_routing_for_object(cv).split.requests
             routing.split.add_request(param="groups", alias=requests.get("groups", True))
         return routing
@@ -197,7 +197,7 @@ class TransferSplit(BaseCrossValidator):
         check_in_memory("TransferSplit", X=X, y=y, groups=groups)
         y, known = known_labels(y, "TransferSplit")
         X, present, target = self._has_target(X)
-        groups = check_groups(cv, groups)
+        groups = _check_groups(cv, groups)
         check_consistent_length(X, y, groups)
         rows = np.flatnonzero(present & known)
         told = (
@@ -233,33 +233,65 @@ class TransferSplit(BaseCrossValidator):
 
 
 def _folds(cv, rows, given, groups, n_samples, told):
-    """Yield the folds of all rows that a splitter of the testable ones makes."""
+    """Yield the folds of all rows that a splitter of the testable ones makes, or say why not."""
     others = np.setdiff1d(np.arange(n_samples), rows)
     if groups is not None:  # numbered, for they may be of any type
         numbers: dict = {}
         groups = np.array([numbers.setdefault(group, len(numbers)) for group in groups.tolist()])
-    for train, test in _splits(cv, given, told):
-        train, test = np.sort(np.concatenate([rows[train], others])), rows[test]
-        if groups is not None:
-            train = train[~np.isin(groups[train], groups[test])]
-        yield train, test
-
-
-def _splits(cv, given, told):
-    """Yield splits of the testable rows; what goes wrong is said of them."""
-    n_rows = len(given["y"])
     try:
         for train, test in cv.split(**given):
             train, test = np.asarray(train), np.asarray(test)
             last = max(int(part.max(initial=-1)) for part in (train, test))
-            if last >= n_rows:
+            if last >= len(rows):
                 raise ValueError(
-                    f"it names row {last}, but is given the {n_rows} testable rows only. Where it "
-                    "is made from a list of rows, list just these."
+                    f"it names row {last}, but is given the {len(rows)} testable rows only. Where "
+                    "it is made from a list of rows, list just these."
                 )
+            train, test = np.sort(np.concatenate([rows[train], others])), rows[test]
+            if groups is not None:
+                train = train[~np.isin(groups[train], groups[test])]
             yield train, test
     except ValueError as error:
         raise ValueError(
             f"{type(cv).__name__} cannot split the rows that TransferSplit may test ({told}): "
             f"{error}"
         ) from error
+
+
+# -- groups ---------------------------------------------------------------------------------------
+
+
+def _takes_groups(cv) -> bool:
+    """Whether a splitter is given groups, so that what it tests leaves training by the group.
+
+    One that knows nothing of metadata requests is given them wherever its `split` takes them.
+    """
+    if hasattr(cv, "get_metadata_routing"):
+        return _requests_groups(cv)
+    return "groups" in inspect.signature(cv.split).parameters
+
+
+def _requests_groups(cv) -> bool:
+    """Whether a splitter says of itself that it splits by groups."""
+    return "groups" in get_routing_for_object(cv).split.requests
+
+
+def _check_groups(cv, groups):
+    """Groups as an array; None for a splitter that takes none, or can do without."""
+    if groups is None and _requests_groups(cv):
+        raise ValueError(
+            f"TransferSplit wraps {type(cv).__name__}, which splits by groups, but groups is "
+            "None: pass groups, one for each row of X."
+        )
+    if groups is None or not _takes_groups(cv):
+        return None
+    groups = vector_as_numpy(groups)
+    if np.ndim(groups) != 1:
+        raise ValueError(f"groups must be 1-D, one for each row; got shape {np.shape(groups)}.")
+    blank = np.array([is_blank(group) for group in np.asarray(groups, dtype=object)], dtype=bool)
+    if blank.any():
+        raise ValueError(
+            f"groups has none for row {np.flatnonzero(blank)[0]}: {blank.sum()} are None or NaN. "
+            "Give a row of unknown origin a group of its own."
+        )
+    return np.asarray(groups)
