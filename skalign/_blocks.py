@@ -225,6 +225,7 @@ def _numbered(name, selector, every):
 
 
 def _not_columns(name, given):
+    """What is said of a selector that is none."""
     return (
         f"modality {name!r}: columns must be a slice, integers, a mask, names or a callable; "
         f"got {given}."

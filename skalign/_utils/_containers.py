@@ -7,7 +7,7 @@ def in_container(values, state: dict, X, columns):
     """An array of features as ``set_output``, or else the configuration, asks for.
 
     scikit-learn wraps ``transform`` only, and keeps the choice among the attributes: ``state``,
-    ``vars`` of the transformer. The index of ``X`` is kept; ``columns`` of it are those of values.
+    ``vars`` of the transformer. The index of ``X`` is kept, and names of some ``columns`` of it.
     """
     chosen = state.get("_sklearn_output_config", {}).get("transform")
     chosen = chosen or get_config().get("transform_output", "default")

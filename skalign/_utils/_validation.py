@@ -84,7 +84,7 @@ def column_names(table):
 
 
 def check_weights(sample_weight, n: int, *, some: bool = True):
-    """Weights as a float64 vector, or None where all rows count alike.
+    """Weights as a float64 vector (n,), or None where all rows count alike; a number is for all.
 
     A weight counts repeated rows: two is the row twice, zero leaves it out. One weight at least
     must be positive if there have to be ``some``.

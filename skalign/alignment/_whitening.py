@@ -82,7 +82,7 @@ class WhitenedPairs:
 
     @property
     def accurate(self) -> bool:
-        """Whether no more than these moments is wanted, a root where there is a covariance."""
+        """Whether these moments will do; else a root is wanted in place of their covariance."""
         return self.moments.has_root or not (self.nearly_one or any(b.coarse for b in self.blocks))
 
     @property
@@ -94,9 +94,9 @@ class WhitenedPairs:
 def whiten_rows(rows, *, solver="auto", orthonormal=False, center=True, tol=None):
     """Moments of a row source, by the modalities that rows have, and the white pairs they give.
 
-    What the solver ``"auto"`` keeps is accurate enough; of maps that shall be orthonormal, not
-    white, only a root keeps the small end. Moments are about the mean if ``center``, else about
-    the origin; ``tol`` is that of :func:`whiten_pairs`.
+    The solver ``"auto"`` keeps what is accurate enough: of maps that shall be ``orthonormal``, not
+    white, only a root keeps the small end accurate. Moments are about the mean if ``center``, else
+    about the origin; ``tol`` is that of :func:`whiten_pairs`.
     """
 
     def white(moments):

@@ -155,6 +155,7 @@ def map_rows(function, X, table, n_columns=None, dtype=None):
 
 
 def _apply(chunk, function, empty):
+    """``function`` of a chunk, and of one without rows what is empty."""
     return np.asarray(function(checked(chunk, FLOATS))) if len(chunk) else empty
 
 
