@@ -29,7 +29,7 @@ from . import _modality_classifier as modality
 from ._anchors import anchor_folds, with_anchors
 from ._dask import drawn
 from ._distillation import distil
-from ._mixture import fit_mixture
+from ._mixture import fit_mixture, gaussian_models, with_classes, within_classes
 from ._modality_classifier import ModalityClassifier, Predictor
 from ._source import frozen, labelled_accuracy, soft_labels, weight_parameter, with_seed
 from ._task import transfer_task
@@ -54,8 +54,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     by how well leave-one-out decisions of the target agree with the source. A linear discriminant
     is pooled with one of Gaussian kernel features. The aligner says whether pairs share anything,
     and carries class means of the source over to the target where these help.
-    ``target_space="aligned"`` keeps to the aligned span. Given components (``mixture``) live in
-    the aligned space; they get the classes of maximum likelihood.
+    ``target_space="aligned"`` keeps to the aligned span. Given components (``mixture``) are fitted
+    in the aligned space to what the source says there; the target learns them in the same way.
 
     Rows with one modality only help: all of them improve the aligner, those of the target its
     discriminants. Where pairs share nothing beyond chance `fit` warns, and predictions are the
@@ -72,11 +72,11 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         Learns the aligned space, and names the modalities. ``None`` is ``NullSpaceAligner()``.
         May be frozen.
     mixture : estimator of :mod:`sklearn.mixture`, default=None
-        Components of the aligned space, such as
-        :class:`~sklearn.mixture.GaussianMixture`. ``None`` takes one component per class.
+        Components of the aligned space, such as :class:`~sklearn.mixture.GaussianMixture`, for
+        classes of several modes. ``None`` takes one component per class.
     target_space : {"whole", "aligned"}, default="whole"
-        What of the target is looked at where no mixture is given: all of it, or the span of the
-        aligned dimensions alone.
+        What of the target is looked at: all of it, or the aligned dimensions alone; there a given
+        mixture has Gaussian densities.
     source : int or str, default=0
         Modality that ``estimator`` reads, by position or name.
     target : int or str, default=1
@@ -427,14 +427,16 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _mixed(self, mixture, soft, wanted):
         """Classes of some modalities by components of the aligned space."""
-        mine, encoders = soft.present[soft.pairs, self.target_], self.aligner_._encoders
-        pairs = soft.pairs[mine]
-        X = soft.rows.X[pairs].astype(np.float64, copy=False)
-        latents = encoders.encode(X)
-        latents = {m: latents[m] for m in wanted}
-        maps = {m: (encoders.coefs[m], encoders.means[m], encoders.decoders[m]) for m in wanted}
-        posterior, weights = soft.posterior[mine], soft.weights[pairs]
-        return fit_mixture(mixture, encoders.transform(X), latents, maps, posterior, weights)
+        X, weights = soft.rows.X[soft.pairs].astype(np.float64), soft.weights[soft.pairs]
+        encoders, mine = self.aligner_._encoders, soft.present[soft.pairs, self.target_]
+        aligned = encoders.transform(X)
+        proba = fit_mixture(mixture, aligned[mine], soft.posterior[mine], weights[mine])
+        resp = within_classes(mixture, aligned, proba, soft.posterior)
+        if self.target_space == "aligned":
+            return gaussian_models(mixture, encoders, X, wanted, resp, proba, weights)
+        parts = replace(soft, posterior=resp)
+        own = {m: distil(transfer_task(parts, m, self.source_), kernel=False) for m in wanted}
+        return {m: with_classes(self._distilled(soft, m, {}), own[m], proba) for m in wanted}
 
     def _say(self, what):
         if self.verbose:
@@ -456,6 +458,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _predictor(self):
         even = np.full(len(self.classes_), 1 / len(self.classes_))
+        distilled = any(hasattr(c, "coef_") for c in self.classifiers_.values())
         return Predictor(
             self.aligner_._blocks,
             self.source_,
@@ -464,7 +467,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             self.classifiers_,
             self.classes_,
             self.class_prior_,
-            even if hasattr(self, "agreement_") else self.class_prior_,
+            even if distilled else self.class_prior_,
             self.predict_from == "available",
         )
 

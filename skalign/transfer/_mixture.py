@@ -1,130 +1,72 @@
 r"""Gaussian components of the aligned space, and the classes that they stand for. Arrays only.
 
-A component :math:`k` has weight :math:`\pi_k` and, in each modality, a Gaussian density of its
-latents: the projection of a Gaussian is Gaussian, with that modality's noise,
-:math:`z_m \mid k \sim N(\mu_{mk}, \Sigma_{mk})`. Component k carries class probabilities
-:math:`p(c \mid k)`, so that
+A component :math:`k` has weight :math:`\pi_k`, a Gaussian density of the latents and class
+probabilities :math:`p(c \mid k)`. A mixture of scikit-learn without starting values of its own is
+fitted with what the source says of the pairs as soft labels (mixture discriminant analysis, Hastie
+& Tibshirani 1996): a component belongs to one class, and
 
-.. math:: p(c \mid z_m) = \sum_k p(c \mid k) \,
-          \frac{\pi_k N(z_m; \mu_{mk}, \Sigma_{mk})}{\sum_j \pi_j N(z_m; \mu_{mj}, \Sigma_{mj})} .
+.. math:: \sum_i w_i \sum_c p(c \mid x_{1i}) \log \sum_{k \in c} \pi_k N(z_i; \mu_k, \Sigma_k)
+
+is climbed by an EM with the responsibilities
+
+.. math:: r_{ik} = \sum_c p(c \mid x_{1i}) \, p(k \mid c, z_i) , \qquad
+          p(k \mid c, z) \propto p(c \mid k) \, \pi_k N(z; \mu_k, \Sigma_k) .
+
+The source alone says how likely a class is, and the latents, part of which it has seen, which
+component of the class. Other mixtures are fitted as scikit-learn fits them, :math:`p(c \mid k)`
+is of maximum likelihood, and responsibilities are the same.
+
+Whatever a target modality is told by,
+
+.. math:: p(c \mid x_2) = \sum_k p(c \mid k) \, p(k \mid x_2) .
+
+In its aligned latents a component has a Gaussian density there: the projection of a Gaussian is
+Gaussian, with that modality's noise. On the whole of its features, linear discriminants
+:math:`e_k` of the components are learned from :math:`r`, and those of the classes, :math:`d_c`,
+speak for their components, too:
+
+.. math:: \log p(k \mid x_2) = \log \bar p(k) + e_k(x_2) + \sum_c p(c \mid k) \, d_c(x_2)
+          + \text{const} , \qquad \bar p(k) \propto \sum_c p(k \mid c) .
+
+Components of a class have fewer rows than the class, and lean on all of them.
 """
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.special import logsumexp
 from sklearn import config_context
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
+from sklearn.cluster import kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import check_random_state
 
-from .._utils._linalg import oas_shrinkage
+from ._components import GaussianComponents, fit_components, log_density
 from ._task import TargetModel
 
 MAX_ITER = 50
 TOLERANCE = 1e-4
-# Smallest share of the mean variance that a pooled covariance keeps in each direction.
+# Pairs that a component has without any.
 FLOOR = 1e-6
+# Smallest probability of a component.
+TINY = 1e-12
 # Digits of a latent that decide on the order in which rows reach a mixture.
 DIGITS = 8
-
-
-@dataclass(frozen=True)
-class GaussianComponents:
-    """Weights (K,), means (K, k) and covariances (K, k, k), or (k, k) where they are tied."""
-
-    weights: np.ndarray
-    means: np.ndarray
-    covariances: np.ndarray
-
-    @property
-    def tied(self) -> bool:
-        """Whether all components share one covariance."""
-        return self.covariances.ndim == 2
 
 
 @dataclass(frozen=True)
 class MixtureModel:
     """Class probabilities by way of components."""
 
-    components: GaussianComponents
+    components: Any  # GaussianComponents, or the DistilledModel of components
     component_class_proba: np.ndarray  # (K, C)
 
-    def predict_proba(self, Z) -> np.ndarray:
-        """Class probabilities of latents, shape (n, C)."""
-        return responsibilities(Z, self.components) @ self.component_class_proba
-
-
-def fit_components(Z, resp, sample_weight, tied: bool) -> GaussianComponents:
-    """Gaussian density of each component from responsibilities.
-
-    The pooled covariance is shrunk towards its mean variance (oracle approximating shrinkage);
-    the covariance of a component counts as many rows as it has, and the pooled one as
-    ``n_features + 1`` rows beside them.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (n, k)
-    resp : ndarray of shape (n, K)
-        Responsibilities, rows sum to one.
-    sample_weight : ndarray of shape (n,)
-    tied : bool
-        Whether components share the pooled covariance.
-    """
-    weighted = resp * sample_weight[:, None]
-    counts = weighted.sum(axis=0)
-    total = counts.sum()
-    center = sample_weight @ Z / total
-    Z = Z - center  # so that nothing cancels where latents are far from the origin
-    # a component without rows keeps the common mean
-    means = weighted.T @ Z / (counts + FLOOR)[:, None]
-    second = (Z.T * sample_weight) @ Z
-    pooled = _shrunk((second - (means.T * counts) @ means) / total, total)
-    if tied:
-        return GaussianComponents(counts / total, means + center, pooled)
-    prior = Z.shape[1] + 1.0
-    covariances = np.empty((len(counts), Z.shape[1], Z.shape[1]))
-    for k, (count, mean) in enumerate(zip(counts, means, strict=True)):
-        offset = (Z - mean) * np.sqrt(weighted[:, k])[:, None]
-        covariances[k] = (offset.T @ offset + prior * pooled) / (count + prior)
-    return GaussianComponents(counts / total, means + center, covariances)
-
-
-def _shrunk(cov, n):
-    d = len(cov)
-    cov = (cov + cov.T) / 2
-    # latents that do not vary still have a density: a narrow one, whose squares do not underflow
-    level = max(np.trace(cov) / d, np.sqrt(np.finfo(float).tiny))
-    alpha = oas_shrinkage(np.mean(cov**2), level, d, n)
-    return (1 - alpha) * cov + (alpha + FLOOR) * level * np.eye(d)
-
-
-def log_density(Z, components: GaussianComponents) -> np.ndarray:
-    """Log density of each component, shape (n, K)."""
-    n_components, d = components.means.shape
-    out = np.empty((len(Z), n_components))
-    if components.tied:
-        root = np.linalg.cholesky(components.covariances)
-        origin = components.weights @ components.means
-        points = solve_triangular(root, (Z - origin).T, lower=True)
-        centers = solve_triangular(root, (components.means - origin).T, lower=True)
-        out[:] = points.T @ centers
-        out -= 0.5 * (np.sum(points**2, axis=0)[:, None] + np.sum(centers**2, axis=0))
-        out -= np.sum(np.log(np.diagonal(root)))
-    else:
-        for k, (center, cov) in enumerate(
-            zip(components.means, components.covariances, strict=True)
-        ):
-            root = np.linalg.cholesky(cov)
-            points = solve_triangular(root, (Z - center).T, lower=True)
-            out[:, k] = -0.5 * np.sum(points**2, axis=0) - np.sum(np.log(np.diagonal(root)))
-    return out - 0.5 * d * np.log(2 * np.pi)
-
-
-def responsibilities(Z, components: GaussianComponents) -> np.ndarray:
-    """Posterior probabilities of the components, shape (n, K)."""
-    with np.errstate(divide="ignore"):  # a component without weight is never chosen
-        joint = log_density(Z, components) + np.log(components.weights)
-    return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    def predict_proba(self, X) -> np.ndarray:
+        """Class probabilities of latents or features, shape (n, C)."""
+        return self.components.predict_proba(X) @ self.component_class_proba
 
 
 def component_classes(resp, posterior, sample_weight) -> np.ndarray:
@@ -166,8 +108,11 @@ def _rows_to_one(values):
     return values / values.sum(axis=1, keepdims=True)
 
 
-def fit_mixture(mixture, aligned, latents, maps, posterior, weights) -> dict[int, TargetModel]:
-    """Components of a given mixture, with the classes that the source's posterior gives them.
+# -- the mixture of the aligned space -------------------------------------------------------------
+
+
+def fit_mixture(mixture, aligned, posterior, weights) -> np.ndarray:
+    """Fit a given mixture to pairs, and give its components classes.
 
     Parameters
     ----------
@@ -175,29 +120,270 @@ def fit_mixture(mixture, aligned, latents, maps, posterior, weights) -> dict[int
         Unfitted; is fitted here.
     aligned : ndarray of shape (n, k)
         Pairs in the aligned space.
-    latents : dict of int to ndarray of shape (n, k)
-        Latents of each modality to learn; NaN where a pair lacks it.
-    maps : dict of int to tuple
-        What makes them of features.
     posterior : ndarray of shape (n, C)
+        Class probabilities of the source.
     weights : ndarray of shape (n,)
         Whole numbers, since mixtures of scikit-learn take none: rows are repeated.
+
+    Returns
+    -------
+    ndarray of shape (K, C)
+        Class probabilities of the components.
     """
     _check_mixture(mixture, weights)
-    # neither the order nor the coding of repeated rows may show in the result
-    order = np.lexsort(np.round(aligned, DIGITS).T[::-1])
     with config_context(array_api_dispatch=False):  # k-means, where mixtures start, has none
+        if _starts_from_classes(mixture, posterior):
+            Z, different, total = _different(aligned, posterior, weights)
+            if mixture.n_components <= len(Z):
+                owner = _fit_by_classes(mixture, Z, different, total)
+                return np.eye(posterior.shape[1])[owner]
+        # neither the order nor the coding of repeated rows may show in the result
+        order = np.lexsort(np.round(aligned, DIGITS).T[::-1])
         mixture.fit(np.repeat(aligned[order], weights[order].astype(int), axis=0))
-        resp = mixture.predict_proba(aligned)
-    proba = component_classes(resp, posterior, weights)
-    prior = weights @ resp @ proba / weights.sum()
+        return component_classes(mixture.predict_proba(aligned), posterior, weights)
+
+
+def within_classes(mixture, aligned, proba, posterior) -> np.ndarray:
+    """Responsibilities (n, K) where the source alone says how likely a class is.
+
+    Parameters
+    ----------
+    mixture : estimator of sklearn.mixture
+        Fitted.
+    aligned : ndarray of shape (n, k)
+    proba : ndarray of shape (K, C)
+        Class probabilities of the components.
+    posterior : ndarray of shape (n, C)
+        Of the source.
+    """
+    with config_context(array_api_dispatch=False):
+        said = mixture.predict_proba(aligned)
+    said = said + TINY  # components of a class that are all far away share alike
+    return _rows_to_one(said * ((posterior / np.maximum(said @ proba, TINY**2)) @ proba.T))
+
+
+def _starts_from_classes(mixture, posterior):
+    """Whether nothing else is said of where it starts, and there is a component a class."""
+    given = ("weights_init", "means_init", "precisions_init")
+    return (
+        isinstance(mixture, GaussianMixture)
+        and all(getattr(mixture, name) is None for name in given)
+        and mixture.init_params == "kmeans"
+        and isinstance(mixture.n_components, Integral)
+        and mixture.n_components >= np.sum(posterior.sum(axis=0) > 0)
+    )
+
+
+def _different(Z, posterior, weights):
+    """Different rows, in an order of their own, and the weight of each."""
+    rows = np.round(np.hstack([Z, posterior]), DIGITS)[weights > 0]
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    total = np.bincount(inverse.ravel(), weights[weights > 0])
+    return Z[weights > 0][first], posterior[weights > 0][first], total
+
+
+def shared_out(n_components: int, counts) -> np.ndarray:
+    """How many components a class gets: one, and then in proportion to rows (D'Hondt)."""
+    parts = (counts > 0).astype(int)
+    for _ in range(n_components - parts.sum()):
+        parts[np.argmax(counts / (parts + 1e-9))] += 1
+    return parts
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """Where an EM has come to."""
+
+    components: GaussianComponents
+    bounds: list[float]
+    converged: bool
+
+
+def _fit_by_classes(mixture, Z, posterior, weights):
+    """Fit components that belong to a class each, as ``mixture`` says otherwise.
+
+    Returns
+    -------
+    ndarray of int, shape (K,)
+        Class of each component.
+    """
+    with warnings.catch_warnings():  # scikit-learn checks all parameters, at one component
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clone(mixture).set_params(n_components=1).fit(Z if len(Z) > 1 else np.repeat(Z, 2, axis=0))
+    parts = shared_out(mixture.n_components, weights @ posterior)
+    owner, rng = np.repeat(np.arange(len(parts)), parts), check_random_state(mixture.random_state)
+    found = []
+    for _ in range(mixture.n_init):
+        start = _split_classes(Z, posterior, weights, parts, rng)
+        found.append(_climb(mixture, Z, posterior, weights, start, owner))
+    best = max(found, key=lambda climb: climb.bounds[-1])
+    if not best.converged:
+        warnings.warn(
+            f"mixture={type(mixture).__name__} has not converged after max_iter="
+            f"{mixture.max_iter} steps: raise max_iter or tol.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+    _set_fitted(mixture, best, Z.shape[1])
+    return owner
+
+
+def _split_classes(Z, posterior, weights, parts, rng):
+    """Responsibilities (n, K) of the clusters of each class, by k-means of its rows."""
+    out, rows, first = np.zeros((len(Z), parts.sum())), np.arange(len(Z)), 0
+    for c in np.flatnonzero(parts):
+        part = np.zeros(len(Z), dtype=int)
+        if parts[c] > 1:
+            share = weights * posterior[:, c]
+            seed = rng.randint(np.iinfo(np.int32).max)
+            part = _k_means(Z, share / share.mean() + FLOOR, parts[c], seed)
+        out[rows, first + part] = posterior[:, c]
+        first += parts[c]
+    return out
+
+
+def _k_means(Z, weights, n_clusters, seed):
+    """Cluster of each weighted row: an EM need not start from the best ones."""
+    centers, _ = kmeans_plusplus(Z, n_clusters, sample_weight=weights, random_state=seed)
+    clusters = np.zeros(len(Z), dtype=int)
+    for _ in range(MAX_ITER):
+        nearest = np.argmin(np.sum(centers**2, axis=1) - 2 * Z @ centers.T, axis=1)
+        if np.array_equal(nearest, clusters):
+            break
+        clusters = nearest
+        weighted = np.eye(n_clusters)[clusters] * weights[:, None]
+        counts = weighted.sum(axis=0)[:, None]
+        centers = np.where(counts > 0, weighted.T @ Z / np.maximum(counts, TINY), centers)
+    return clusters
+
+
+def _climb(mixture, Z, posterior, weights, resp, owner) -> _Climb:
+    """EM from responsibilities, in which the source's posterior stays."""
+    bounds, share = [-np.inf], weights / weights.sum()
+    first = np.searchsorted(owner, np.unique(owner))
+    for _ in range(mixture.max_iter):
+        components = _restricted(
+            fit_components(Z, resp, weights, mixture.covariance_type == "tied"), mixture
+        )
+        joint = log_density(Z, components) + np.log(np.maximum(components.weights, TINY))
+        of_class = np.logaddexp.reduceat(joint, first, axis=1)
+        mine = np.searchsorted(owner[first], owner)
+        resp = posterior[:, owner] * np.exp(joint - of_class[:, mine])
+        bounds.append(share @ np.sum(posterior[:, owner[first]] * of_class, axis=1))
+        converged = abs(bounds[-1] - bounds[-2]) < mixture.tol
+        if converged:
+            break
+    return _Climb(components, bounds[1:], converged)
+
+
+def _restricted(components: GaussianComponents, mixture) -> GaussianComponents:
+    """Components whose covariances are of the mixture's type and have its ``reg_covar``."""
+    covs, d = components.covariances, components.means.shape[1]
+    if mixture.covariance_type in ("diag", "spherical"):
+        variances = np.diagonal(covs, axis1=1, axis2=2)
+        if mixture.covariance_type == "spherical":
+            variances = np.repeat(variances.mean(axis=1, keepdims=True), d, axis=1)
+        covs = variances[:, :, None] * np.eye(d)
+    return replace(components, covariances=covs + mixture.reg_covar * np.eye(d))
+
+
+def _set_fitted(mixture, found: _Climb, n_features):
+    """Fitted attributes of a Gaussian mixture, as its own `fit` would set them."""
+    covs = found.components.covariances
+    roots = np.linalg.inv(np.linalg.cholesky(covs))
+    roots = np.swapaxes(roots, -1, -2)  # upper ones
+    precisions = roots @ np.swapaxes(roots, -1, -2)
+    if mixture.covariance_type in ("diag", "spherical"):
+        covs, roots, precisions = (
+            np.diagonal(m, axis1=1, axis2=2).copy() for m in (covs, roots, precisions)
+        )
+    if mixture.covariance_type == "spherical":
+        covs, roots, precisions = covs[:, 0], roots[:, 0], precisions[:, 0]
+    mixture.weights_, mixture.means_ = found.components.weights, found.components.means
+    mixture.covariances_, mixture.precisions_cholesky_ = covs, roots
+    mixture.precisions_, mixture.n_features_in_ = precisions, n_features
+    mixture.converged_, mixture.n_iter_ = bool(found.converged), len(found.bounds)
+    mixture.lower_bound_, mixture.lower_bounds_ = found.bounds[-1], found.bounds
+
+
+# -- components in a modality ---------------------------------------------------------------------
+
+
+def gaussian_models(mixture, encoders, X, wanted, resp, class_proba, weights):
+    """Gaussian densities of the components in the latents of modalities.
+
+    Parameters
+    ----------
+    mixture : estimator of sklearn.mixture
+        Says whether components share a covariance.
+    encoders : Encoders
+        Of all modalities.
+    X : ndarray of shape (n, n_features)
+        Rows of all modalities; NaN where one is missing.
+    wanted : list of int
+        Modalities to learn.
+    resp : ndarray of shape (n, K)
+    class_proba : ndarray of shape (K, C)
+    weights : ndarray of shape (n,)
+
+    Returns
+    -------
+    dict of int to TargetModel
+    """
     tied, models = getattr(mixture, "covariance_type", None) == "tied", {}
-    for m, Z in latents.items():
-        rows = np.isfinite(Z).all(axis=1)
-        if rows.any():
-            components = fit_components(Z[rows], resp[rows], weights[rows], tied)
-            models[m] = TargetModel(MixtureModel(components, proba), maps[m], prior)
+    latents = encoders.encode(X)
+    for m in wanted:
+        rows = np.isfinite(latents[m]).all(axis=1)
+        components = fit_components(latents[m][rows], resp[rows], weights[rows], tied)
+        prior = weights[rows] @ resp[rows] @ class_proba / weights[rows].sum()
+        maps = encoders.coefs[m], encoders.means[m], encoders.decoders[m]
+        models[m] = TargetModel(MixtureModel(components, class_proba), maps, prior)
     return models
+
+
+def with_classes(of_classes: TargetModel, of_components: TargetModel, class_proba) -> TargetModel:
+    """Component discriminants, to which those of the classes are added.
+
+    Parameters
+    ----------
+    of_classes : TargetModel
+        Of a modality, distilled.
+    of_components : TargetModel
+        The same, of components in place of classes, without kernel.
+    class_proba : ndarray of shape (K, C)
+        Class probabilities of components.
+    """
+    classes, own = of_classes.predictor, of_components.predictor
+    known = np.isfinite(classes.intercept)
+    share = _rows_to_one(class_proba[:, known] + TINY)
+    coef, mean = _of_features(of_components)
+    if of_classes.encoder is None:
+        shift, unit = coef @ (classes.mean - mean), classes.feature_weights
+        coef = np.divide(coef, unit, out=np.zeros_like(coef), where=np.greater(unit, 0))
+    else:  # of the scores that the classes are told by
+        _, center, decoder = of_classes.encoder
+        shift, coef = coef @ (center - mean), coef @ decoder
+    # components share out what their classes have
+    weight = of_components.class_prior[:, None] * share
+    weight = np.sum(weight / np.maximum(weight.sum(axis=0), np.finfo(float).tiny), axis=1)
+    shift += own.intercept + np.log(np.maximum(weight, np.finfo(float).tiny))
+    model = replace(
+        classes,
+        coef=coef + share @ classes.coef[known],
+        intercept=shift + share @ classes.intercept[known],
+        dual_coef=share @ classes.dual_coef[known],
+    )
+    prior = of_components.class_prior @ class_proba
+    return TargetModel(MixtureModel(model, class_proba), of_classes.encoder, prior)
+
+
+def _of_features(model: TargetModel):
+    """Linear coefficients (K, d) of features less their mean, and that mean."""
+    predictor = model.predictor
+    if model.encoder is None:
+        return predictor.coef * predictor.feature_weights, predictor.mean
+    coef, mean, _ = model.encoder
+    return predictor.coef @ coef, mean
 
 
 def _check_mixture(mixture, weights):

@@ -14,8 +14,9 @@ from .._utils._array_api import accepted, affine, as_numpy, as_rows, from_numpy
 from .._utils._rows import row_blocks, take_rows
 from .._utils._validation import FLOATS
 from ..alignment._encoder import ModalityEncoder
+from ._components import GaussianComponents
 from ._kernel import DistilledModel
-from ._mixture import GaussianComponents, MixtureModel
+from ._mixture import MixtureModel
 from ._source import over_all_classes, source_posterior
 from ._task import TargetModel
 
@@ -59,7 +60,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         where it knows nothing but the prior.
     coef_ : ndarray of shape (n_classes, n_features)
         Coefficients of the linear discriminant. This and the following six where classes were
-        distilled from the source.
+        distilled from the source; those of a mixture have a row for each component.
     intercept_ : ndarray of shape (n_classes,)
         Intercepts; minus infinity for classes that the pairs lack.
     mean_ : ndarray of shape (n_features,)
@@ -74,7 +75,8 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
     gamma_ : float
         Of the kernels ``exp(-gamma_ * |u - landmark|^2)``.
     weights_, means_, covariances_ : ndarray
-        Gaussian components of the latents; only where a mixture was given.
+        Gaussian components of the latents; only where a mixture was given and
+        ``target_space="aligned"``.
     component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
         Class probabilities of each component; only where a mixture was given.
     encoder_ : ModalityEncoder
@@ -171,10 +173,11 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
             encoder = ModalityEncoder._from_maps(coef, mean, decoder, feature_names, name)
             classifier.encoder_ = encoder
         if isinstance(predictor, MixtureModel):
-            components = predictor.components
-            classifier.weights_, classifier.means_ = components.weights, components.means
-            classifier.covariances_ = components.covariances
             classifier.component_class_proba_ = predictor.component_class_proba
+            predictor = predictor.components
+        if isinstance(predictor, GaussianComponents):
+            classifier.weights_, classifier.means_ = predictor.weights, predictor.means
+            classifier.covariances_ = predictor.covariances
         elif isinstance(predictor, DistilledModel):
             classifier.coef_, classifier.intercept_ = predictor.coef, predictor.intercept
             if model.encoder is None:
@@ -188,9 +191,14 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
 
     def _predictor(self):
         """What the attributes say, as a function of features or of what `encoder_` makes."""
+        if hasattr(self, "component_class_proba_"):
+            return MixtureModel(self._components(), self.component_class_proba_)
+        return self._components()
+
+    def _components(self):
+        """The same of components, where there are any."""
         if hasattr(self, "means_"):
-            components = GaussianComponents(self.weights_, self.means_, self.covariances_)
-            return MixtureModel(components, self.component_class_proba_)
+            return GaussianComponents(self.weights_, self.means_, self.covariances_)
         if not hasattr(self, "coef_"):
             return PriorModel(self.class_prior_)
         return DistilledModel(

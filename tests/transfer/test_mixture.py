@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from skalign.transfer._mixture import (
+from skalign.transfer._components import (
     GaussianComponents,
-    component_classes,
     fit_components,
     log_density,
     responsibilities,
 )
+from skalign.transfer._mixture import component_classes
 from skalign.transfer._modality_classifier import fuse
 
 relaxed = settings(deadline=None)
