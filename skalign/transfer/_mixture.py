@@ -261,7 +261,7 @@ def _climb(mixture, Z, posterior, weights, resp, owner) -> _Climb:
     """EM from responsibilities, in which the source's posterior stays."""
     bounds, share = [-np.inf], weights / weights.sum()
     first = np.searchsorted(owner, np.unique(owner))
-    for _ in range(mixture.max_iter):
+    for _ in range(max(mixture.max_iter, 1)):
         components = _restricted(
             fit_components(Z, resp, weights, mixture.covariance_type == "tied"), mixture
         )
