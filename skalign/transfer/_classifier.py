@@ -75,8 +75,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         Components of the aligned space, such as :class:`~sklearn.mixture.GaussianMixture`, for
         classes of several modes. ``None`` takes one component per class.
     target_space : {"whole", "aligned"}, default="whole"
-        What of the target is looked at: all of it, or the aligned dimensions alone; there a given
-        mixture has Gaussian densities.
+        What of the target is looked at: all of it, or the aligned dimensions alone.
     source : int or str, default=0
         Modality that ``estimator`` reads, by position or name.
     target : int or str, default=1
@@ -434,9 +433,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         resp = within_classes(mixture, aligned, proba, soft.posterior)
         if self.target_space == "aligned":
             return gaussian_models(mixture, encoders, X, wanted, resp, proba, weights)
-        parts = replace(soft, posterior=resp)
+        parts, counts = replace(soft, posterior=resp), weights @ resp
         own = {m: distil(transfer_task(parts, m, self.source_), kernel=False) for m in wanted}
-        return {m: with_classes(self._distilled(soft, m, {}), own[m], proba) for m in wanted}
+        classes = {m: self._distilled(soft, m, {}) for m in wanted}
+        return {m: with_classes(classes[m], own[m], proba, counts) for m in wanted}
 
     def _say(self, what):
         if self.verbose:

@@ -341,7 +341,9 @@ def gaussian_models(mixture, encoders, X, wanted, resp, class_proba, weights):
     return models
 
 
-def with_classes(of_classes: TargetModel, of_components: TargetModel, class_proba) -> TargetModel:
+def with_classes(
+    of_classes: TargetModel, of_components: TargetModel, class_proba, counts
+) -> TargetModel:
     """Component discriminants, to which those of the classes are added.
 
     Parameters
@@ -352,6 +354,8 @@ def with_classes(of_classes: TargetModel, of_components: TargetModel, class_prob
         The same, of components in place of classes, without kernel.
     class_proba : ndarray of shape (K, C)
         Class probabilities of components.
+    counts : ndarray of shape (K,)
+        Pairs that each component is responsible for.
     """
     classes, own = of_classes.predictor, of_components.predictor
     known = np.isfinite(classes.intercept)
@@ -364,7 +368,7 @@ def with_classes(of_classes: TargetModel, of_components: TargetModel, class_prob
         _, center, decoder = of_classes.encoder
         shift, coef = coef @ (center - mean), coef @ decoder
     # components share out what their classes have
-    weight = of_components.class_prior[:, None] * share
+    weight = counts[:, None] * share
     weight = np.sum(weight / np.maximum(weight.sum(axis=0), np.finfo(float).tiny), axis=1)
     shift += own.intercept + np.log(np.maximum(weight, np.finfo(float).tiny))
     model = replace(
@@ -373,7 +377,7 @@ def with_classes(of_classes: TargetModel, of_components: TargetModel, class_prob
         intercept=shift + share @ classes.intercept[known],
         dual_coef=share @ classes.dual_coef[known],
     )
-    prior = of_components.class_prior @ class_proba
+    prior = counts @ class_proba / counts.sum()
     return TargetModel(MixtureModel(model, class_proba), of_classes.encoder, prior)
 
 

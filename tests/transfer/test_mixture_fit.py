@@ -1,6 +1,7 @@
 """Mixtures fitted to pairs and what the source says of them, and components taught to a target."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
-from skalign.transfer._mixture import fit_mixture, shared_out, within_classes
+from skalign.transfer._distillation import distil
+from skalign.transfer._mixture import fit_mixture, shared_out, with_classes, within_classes
+from skalign.transfer._task import Standardization, TransferTask
 
 few = settings(deadline=None, max_examples=20)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -271,6 +274,36 @@ def test_classes_come_by_way_of_components(space, mixture):
         said = np.exp(log_softmax(scores, axis=1)) @ model.component_class_proba_
         np.testing.assert_allclose(target.predict_proba(X[500:, 6:]), said, atol=1e-9)
     assert model.score(X[500:], labels[500:]) > 0.7
+
+
+@few
+@given(generators, st.booleans(), st.integers(1, 5))
+def test_discriminants_of_classes_and_components_add_up(rng, wide, n_components):
+    """Log probabilities of both, and of components within their classes, as the docs have it."""
+    X, posterior, *_ = two_modes(rng, n=40, d=60 if wide else 4)
+    weights, n = rng.uniform(0.5, 2, size=40), X.shape[1]
+    mean, unit = rng.normal(size=n), rng.uniform(0.5, 2, size=n)
+    standard = Standardization(mean, unit, 1 / unit, None)
+    none = np.zeros((0, n))
+    task = TransferTask(
+        X, posterior, weights, none, np.zeros(0), standard, np.arange(40), np.arange(40)
+    )
+    proba = rng.dirichlet(np.ones(2), size=n_components)
+    resp = rng.dirichlet(np.ones(n_components), size=40)
+    counts = weights @ resp
+    parts = distil(task), distil(replace(task, posterior=resp), kernel=False)
+    model = with_classes(*parts, proba, counts)
+    raw = mean + X / unit
+
+    def say(model):
+        Z = raw if model.encoder is None else (raw - model.encoder[1]) @ model.encoder[0].T
+        return model.predictor.predict_proba(Z)
+
+    joint = counts[:, None] * proba
+    scores = np.log(say(parts[0])) @ proba.T + np.log(say(parts[1]))
+    scores += np.log(np.sum(joint / joint.sum(axis=0), axis=1))
+    expected = np.exp(log_softmax(scores, axis=1)) @ proba
+    np.testing.assert_allclose(say(model), expected, rtol=1e-6, atol=1e-9)
 
 
 @few
