@@ -67,8 +67,9 @@ def test_digits_by_a_number_of_folds_and_by_transfer_split(digits):
 def test_search_on_digits(digits):
     """Too few aligned dimensions lose, by labels of the target that no model has seen."""
     X, y = digits
+    mixture = GaussianMixture(15, covariance_type="diag", random_state=0)
     search = GridSearchCV(
-        transfer(mixture=GaussianMixture(15, covariance_type="diag", random_state=0)),
+        transfer(mixture=mixture).set_params(**{f"{STEP}__target_space": "aligned"}),
         {f"{STEP}__aligner__n_components": [1, 8]},
         cv=TransferSplit(2, modalities=WIDTHS),
         error_score="raise",
