@@ -1,7 +1,7 @@
 """How well modalities agree: latents with each other and with the truth, and class probabilities.
 
-Functions of latents and of probabilities take arrays and give floats. A scorer of fitted transfers
-is :func:`skalign.model_selection.agreement_scorer`.
+Functions take arrays. A scorer of fitted transfers, and bounds of their accuracy, are in
+:mod:`skalign.model_selection`.
 """
 
 from ._agreement import agreement_score
@@ -12,8 +12,10 @@ from ._alignment import (
     reconstruction_error,
     relative_alignment_error,
 )
+from ._certificate import accuracy_bounds
 
 __all__ = [
+    "accuracy_bounds",
     "agreement_score",
     "alignment_error",
     "latent_r2",

@@ -1,6 +1,7 @@
-"""Choosing settings of a transfer: how to split rows, and how to score without labels."""
+"""Choosing and judging a transfer: how to split rows, and how to score without labels."""
 
+from ._certificate import estimate_accuracy
 from ._scorer import agreement_scorer
 from ._split import TransferSplit
 
-__all__ = ["TransferSplit", "agreement_scorer"]
+__all__ = ["TransferSplit", "agreement_scorer", "estimate_accuracy"]
