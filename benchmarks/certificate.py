@@ -1,8 +1,8 @@
 """How often bounds of accuracy hold that need no label of the target, and how far they are apart.
 
 Tasks and splits are those of `transfer_quality.py`. `estimate_accuracy` sees labelled rows and
-pairs, in five folds, by subject where there are subjects. The truth is the accuracy on the test
-third, from the target alone, after a fit on all labelled rows and pairs.
+pairs, in five folds, or fewer where there are fewer subjects. The truth is the accuracy on the
+test third, from the target alone, after a fit on all labelled rows and pairs.
 
 Synthetic decisions have a known truth. Five classes; where the source errs and its error spreads,
 the target decides as the source does, and else it errs on its own, as if the source did not.
@@ -34,7 +34,12 @@ def certify(s, subject, seed):
     (X, y), rows = stacked(s), np.r_[s.labelled, s.pairs]
     model = make_pipeline(StandardScaler(), transfer(s))
     groups = None if subject is None else subject[rows]
-    found = estimate_accuracy(model, X[rows], y[rows], groups=groups, random_state=seed)
+    n_folds = 5
+    if subject is not None:
+        n_folds = min(5, *(len(np.unique(subject[some])) for some in (s.labelled, s.pairs)))
+    found = estimate_accuracy(
+        model, X[rows], y[rows], groups=groups, cv=n_folds, random_state=seed
+    )
     truth = model.fit(X[rows], y[rows]).score(X[s.test], s.y[s.test])
     return truth, found.lower, found.estimate, found.upper
 
