@@ -149,10 +149,8 @@ def accuracy_bounds(
     shape = len(strata), len(classes)
     cells = [np.ravel_multi_index((said[0], truth), shape)]
     cells.append(np.ravel_multi_index((said[1], decided), shape))
-    groups = (
-        groups_labelled,
-        groups_pairs,
-    )  # where there are none, the order of rows is no matter
+    # where there are no groups, the order of rows is no matter
+    groups = (groups_labelled, groups_pairs)
     cells = [np.sort(cell) if g is None else cell for cell, g in zip(cells, groups, strict=True)]
     rng = check_random_state(random_state)
     points, variances = _crossed(cells, units, kinds, shape, rng)
