@@ -353,8 +353,8 @@ VARIANTS = {  # hyperparameters of the distillation; lambda is the exponent
     "lambda 0": {"exponents": (0.0,)},
     "lambda .3": {"exponents": (0.3,)},
     "linear": {"kernel": False},
-    "ridge .1": {"ridge": 0.1},
-    "ridge .5": {"ridge": 0.5},
+    "ridge .1": {"ridges": (0.1,)},
+    "ridge .5": {"ridges": (0.5,)},
     "bandwidth .1": {"bandwidth": 0.1},
     "bandwidth .5": {"bandwidth": 0.5},
 }

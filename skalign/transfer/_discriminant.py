@@ -36,8 +36,10 @@ from scipy.special import softmax
 from .._utils._linalg import gram_svd
 from .._utils._rows import row_blocks, spread_rows
 
-# Ridge, in shares of the mean variance: covariances within classes come from soft labels.
+# Ridge, in shares of the mean variance: covariances within classes come from soft labels. Less of
+# it is for directions that are loud and tell nothing, beside quiet ones that tell classes apart.
 RIDGE = 0.3
+RIDGES = (0.3, 0.1, 0.03, 0.01, 0.003)
 # Principal scores whose variance is below this share of the largest are rounding.
 NEGLIGIBLE = 1e-10
 # Up to so many classes, each has a term of its own in what the covariance loses with a point; of
@@ -49,10 +51,14 @@ OWN_TERMS = 16
 WORK = 4e8
 CHOICE_ROWS = 10_000
 # Powers of the target's own word that are tried.
-EXPONENTS = (0.0, 0.3)
+EXPONENTS = (0.0, 0.1, 0.3, 1.0)
 MAX_ITER = 20
 TOLERANCE = 1e-3
 TINY = 1e-12
+# Mutual information, in nats a pair, that is not worth a choice.
+INDIFFERENT = 1e-3
+# Powers at which a leave-one-out discriminant, which is too sure of itself, is looked at.
+POWERS = np.geomspace(0.01, 20.0, 30)
 
 
 @dataclass(frozen=True)
@@ -272,22 +278,70 @@ class Candidate:
     resp: np.ndarray  # of all points, anchors last
     own: np.ndarray  # leave-one-out discriminants of the evaluated pairs
     exponent: float
+    ridge: float
 
 
-def best_exponent(X, posterior, weights, rows, exponents, ridge) -> Candidate:
-    """Discriminants whose leave-one-out decisions agree best with the source, over exponents."""
+def best_discriminant(X, posterior, weights, rows, exponents, ridges) -> Candidate:
+    """Discriminants that share most with the source, each pair left out.
+
+    With the first of the ridges the smallest exponent is taken that none of the others betters;
+    another ridge is taken where it gains more than its standard error.
+    """
     axes = principal_axes(X, weights)
     points = PrincipalScores.of(axes, X, weights)
-    best, most = None, -np.inf
-    for exponent in exponents:
+    given, share = posterior[rows], weights[rows] / weights[rows].sum()
+
+    def tried(exponent, ridge):
         resp = expected_classes(points, posterior, exponent, ridge)
         own = points.leave_one_out(resp, rows, ridge)
-        said = posterior[rows][np.arange(len(rows)), np.argmax(own, axis=1)]
-        agrees = weights[rows] @ said / weights[rows].sum()
-        if agrees > most + 1e-9:
-            best, most = Candidate(axes, points, resp, own, exponent), agrees
-    assert best is not None
+        ratios = likelihood_ratios(own, given, share, POWERS)
+        best = ratios[np.argmax(ratios @ share)]
+        return Candidate(axes, points, resp, own, exponent, ridge), best
+
+    first = [tried(exponent, ridges[0]) for exponent in exponents]
+    shared = [share @ ratios for _, ratios in first]
+    best, ratios = next(
+        found for found, s in zip(first, shared, strict=True) if s >= max(shared) - INDIFFERENT
+    )
+    for ridge in ridges[1:]:
+        candidate, others = tried(best.exponent, ridge)
+        gain = share @ (others - ratios)
+        error = np.sqrt(np.sum(share**2 * (others - ratios - gain) ** 2))
+        if gain > error + INDIFFERENT:
+            best, ratios = candidate, others
     return best
+
+
+def likelihood_ratios(scores, posterior, share, powers):
+    r"""What a modality and the source share, at powers of the modality's word.
+
+    .. math:: \log \frac{\sum_c p(c \mid x_1) \, p(x_2 \mid c)^\kappa}
+              {\sum_c p(c) \, p(x_2 \mid c)^\kappa}
+
+    is the logarithm of :math:`p(x_2 \mid x_1) / p(x_2)` where modalities are independent given the
+    class. Its mean is their mutual information, as far as classes carry it.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, C)
+        :math:`\log p(x_2 \mid c)` up to a constant per point.
+    posterior : ndarray of shape (n, C)
+    share : ndarray of shape (n,)
+        Weights of sum one.
+    powers : ndarray of shape (k,)
+        :math:`\kappa`.
+
+    Returns
+    -------
+    ndarray of shape (k, n)
+    """
+    prior, given = share @ posterior + TINY, posterior + TINY
+    values = np.empty((len(powers), len(scores)))
+    scores = scores - scores.max(axis=1, keepdims=True)
+    for k, power in enumerate(powers):
+        proba = np.exp(power * scores)
+        values[k] = np.log(np.einsum("ic,ic->i", proba, given) / (proba @ prior))
+    return values
 
 
 def expected_classes(points: PrincipalScores, posterior, exponent, ridge=RIDGE):

@@ -6,12 +6,19 @@ modalities are taken as independent, so that its class is
 .. math:: r_c \propto p(c \mid x_1) \; p(x_2 \mid c)^\lambda ,
 
 at the fixed point of an EM in which the source's posterior stays a factor. How far the target
-may argue, :math:`\lambda`, is chosen by how well its own leave-one-out decisions agree with the
-source: no label of the target is seen. Where pairs are few, the labelled rows of the source help:
-what the aligner makes of their class means are anchors of the classes in the target, taken if
-cross-validation finds decisions no worse with them and cross-entropy better: with aligners that
-have not seen the held-out pairs. Rows that lack the source take part, too: what the model makes of
-them is the posterior that stays their factor when the model is learned again, with them.
+may argue, :math:`\lambda`, and the ridge of its discriminant are those with which the target, each
+pair left out in turn, shares most with the source,
+
+.. math:: \frac{1}{n} \sum_i \log \frac{\sum_c p(c \mid x_{1i}) \, p(x_{2i} \mid c)^\kappa}
+          {\sum_c p(c) \, p(x_{2i} \mid c)^\kappa} ,
+
+their mutual information as far as classes carry it: no label of the target is seen. A ridge
+smaller than the first one is taken where it gains more than its standard error. Where pairs are
+few, the labelled rows of the source help: what the aligner makes of their class means are anchors
+of the classes in the target, taken if cross-validation finds decisions no worse with them and
+cross-entropy better: with aligners that have not seen the held-out pairs. Rows that lack the
+source take part, too: what the model makes of them is the posterior that stays their factor when
+the model is learned again, with them.
 
 Two discriminants speak for the target, a linear one of its features and one of kernel features.
 They are pooled as :math:`\log p(c \mid x_2) = a\,d_c(x_2) + b\,d'_c(x_2) + \text{const}`, with the
@@ -36,13 +43,13 @@ from .._utils._rows import spread_rows
 from ..metrics._agreement import agreement_test
 from ._discriminant import (
     EXPONENTS,
-    RIDGE,
-    TINY,
+    RIDGES,
     Candidate,
     PrincipalScores,
     affordable_rows,
-    best_exponent,
+    best_discriminant,
     expected_classes,
+    likelihood_ratios,
     principal_axes,
 )
 from ._kernel import BANDWIDTH, LANDMARKS, DistilledModel, kernel_lda
@@ -55,6 +62,8 @@ ANCHOR_WEIGHTS = (5.0, 20.0)
 UNPAIRED_WEIGHT = 3.0
 UNPAIRED_ROWS = 2000
 UNPAIRED_SHARE = 10
+# Pairs that test whether modalities share anything, where there are more.
+TEST_ROWS = 2000
 # Differences of mean log likelihoods that are rounding.
 NEGLIGIBLE = 1e-12
 # Largest power of the model beside the source.
@@ -67,7 +76,7 @@ class Options:
 
     exponents: tuple[float, ...] = EXPONENTS
     anchor_weights: tuple[float, ...] = ANCHOR_WEIGHTS
-    ridge: float = RIDGE
+    ridges: tuple[float, ...] = RIDGES
     bandwidth: float = BANDWIDTH
     n_landmarks: int = LANDMARKS
     kernel: bool = True
@@ -80,14 +89,16 @@ def distil(task: TransferTask, **options) -> TargetModel:
     ----------
     task : TransferTask
     **options
-        Fields of :class:`Options`: ``exponents`` to choose from, ``anchor_weights`` to try,
-        ``ridge`` of both discriminants, ``bandwidth`` and ``n_landmarks`` of the kernel, and
-        whether there is a ``kernel`` at all.
+        Fields of :class:`Options`: ``exponents`` and ``ridges`` of the linear discriminant to
+        choose from, ``anchor_weights`` to try, ``bandwidth`` and ``n_landmarks`` of the kernel,
+        and whether there is a ``kernel`` at all.
     """
     choices, known, n_classes = Options(**options), task.known, task.posterior.shape[1]
     posterior, weights = task.posterior[:, known], task.weights
     rows = affordable_rows(len(weights), len(known))
-    plain = best_exponent(task.points, posterior, weights, rows, choices.exponents, choices.ridge)
+    plain = best_discriminant(
+        task.points, posterior, weights, rows, choices.exponents, choices.ridges
+    )
     chosen = plain
     if task.anchors is not None and choices.anchor_weights:
         chosen = _with_anchors(plain, task, posterior, rows, choices)
@@ -97,7 +108,7 @@ def distil(task: TransferTask, **options) -> TargetModel:
     power = inverse_temperature(pooled, posterior[rows], weights[rows])
     # neither anchors nor unpaired rows are evidence: what they know came from every pair
     decided = np.argmax(plain.own, axis=1)
-    agreement, pvalue = agreement_test(posterior[rows], decided, weights[rows])
+    agreement = agreement_test(posterior[rows], decided, weights[rows])[0]
     resp = np.zeros((len(weights), n_classes))
     resp[:, known] = chosen.resp[: len(weights)]
     coef, decoder = task.standardization.maps(chosen.axes.axes)
@@ -111,8 +122,27 @@ def distil(task: TransferTask, **options) -> TargetModel:
         weights @ resp / weights.sum(),
         power,
         agreement,
-        pvalue,
+        halves_pvalue(task.points, posterior, weights, choices),
     )
+
+
+def halves_pvalue(X, posterior, weights, options: Options) -> float:
+    """P-value of the agreement of source and target: each half is decided by the other alone.
+
+    Given one half, pairs of the other may be shuffled where modalities are independent: both
+    p-values are valid, and twice the smaller of them is.
+    """
+    rows, pvalues = spread_rows(len(X), TEST_ROWS), []
+    for learned, tested in ((rows[::2], rows[1::2]), (rows[1::2], rows[::2])):
+        given, heavy = posterior[learned], weights[learned]
+        own = affordable_rows(len(learned), posterior.shape[1])
+        chosen = best_discriminant(
+            X[learned], given, heavy, own, options.exponents, options.ridges
+        )
+        model, _ = _pooled_model(chosen, heavy, own, options)
+        decided = np.argmax(model.predict_proba(chosen.axes.scores(X[tested])), axis=1)
+        pvalues.append(agreement_test(posterior[tested], decided, weights[tested])[1])
+    return min(1.0, 2 * min(pvalues))
 
 
 def beside(anchors: Anchors, X, posterior, weights, weight, points=None):
@@ -131,8 +161,8 @@ def _with_anchors(plain: Candidate, task, posterior, rows, options: Options) -> 
     candidates = {0.0: plain}
     for weight in options.anchor_weights:
         features, believed, heavy = beside(anchors, X, posterior, weights, weight)
-        candidates[weight] = best_exponent(
-            features, believed, heavy, rows, options.exponents, options.ridge
+        candidates[weight] = best_discriminant(
+            features, believed, heavy, rows, options.exponents, options.ridges
         )
     scores = _cross_validated(candidates, anchors, X, posterior, weights, options)
     merits = {weight: _merits(found, posterior, weights) for weight, found in scores.items()}
@@ -152,8 +182,8 @@ def _cross_validated(candidates, anchors: Anchors, X, posterior, weights, option
             features, believed, heavy = beside(anchors, *seen, weight, points)
             axes = principal_axes(features, heavy)
             learned = PrincipalScores.of(axes, features, heavy)
-            resp = expected_classes(learned, believed, candidate.exponent, options.ridge)
-            coef, shift = learned.lda(resp, options.ridge).discriminant()
+            resp = expected_classes(learned, believed, candidate.exponent, candidate.ridge)
+            coef, shift = learned.lda(resp, candidate.ridge).discriminant()
             scores[weight][held] = axes.scores(X[held]) @ coef + shift
     return scores
 
@@ -172,7 +202,7 @@ def _with_unpaired(chosen: Candidate, model: DistilledModel, task, posterior, ro
     others, light = some_unpaired(task.unpaired, task.unpaired_weights, task.weights)
     believed = np.vstack([posterior, model.predict_proba(chosen.axes.scores(others))])
     X, light = np.vstack([task.points, others]), np.append(task.weights, light)
-    chosen = best_exponent(X, believed, light, rows, options.exponents, options.ridge)
+    chosen = best_discriminant(X, believed, light, rows, options.exponents, options.ridges)
     return chosen, *_pooled_model(chosen, light, rows, options)
 
 
@@ -196,7 +226,7 @@ def _pooled_model(chosen: Candidate, weights, rows, options: Options):
     """
     n = len(weights)
     resp, Z = chosen.resp[:n], chosen.points.points[:n]  # anchors come last
-    coef, shift = chosen.points.lda(chosen.resp, options.ridge).discriminant()
+    coef, shift = chosen.points.lda(chosen.resp, chosen.ridge).discriminant()
     if not options.kernel:
         pool = calibrate([chosen.own], resp[rows], weights[rows])
         nothing = np.zeros((0, Z.shape[1])), np.zeros((len(shift), 0)), 0.0
@@ -208,7 +238,6 @@ def _pooled_model(chosen: Candidate, weights, rows, options: Options):
         weights,
         bandwidth=options.bandwidth,
         n_landmarks=options.n_landmarks,
-        ridge=options.ridge,
     )
     curved_own = curved.leave_one_out(Z[rows], resp[rows], weights[rows])
     pool = calibrate([chosen.own, curved_own], resp[rows], weights[rows])
@@ -242,14 +271,7 @@ def calibrate(scores, resp, weights):
 
 def inverse_temperature(scores, posterior, weights) -> float:
     """Power of a modality's model that goes with the source's posterior."""
-    share, given = weights / weights.sum(), posterior + TINY
-    prior = share @ posterior + TINY
-    scores = scores - scores.max(axis=1, keepdims=True)
-
-    def loss(power):
-        proba = np.exp(power * scores)
-        return -share @ np.log(np.einsum("ic,ic->i", proba, given) / (proba @ prior))
-
     powers = np.geomspace(1.0, MOST_SHARP, 40)
-    losses = np.array([loss(power) for power in powers])
-    return float(powers[losses <= losses.min() + NEGLIGIBLE][0])
+    share = weights / weights.sum()
+    shared = likelihood_ratios(scores, posterior, share, powers) @ share
+    return float(powers[shared >= shared.max() - NEGLIGIBLE][0])

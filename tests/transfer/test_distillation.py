@@ -15,9 +15,9 @@ from skalign.metrics._agreement import agreement_test
 from skalign.transfer import _discriminant, _distillation
 from skalign.transfer._discriminant import (
     EXPONENTS,
-    RIDGE,
+    RIDGES,
     affordable_rows,
-    best_exponent,
+    best_discriminant,
 )
 from skalign.transfer._distillation import calibrate, distil, inverse_temperature
 from skalign.transfer._task import Anchors, Standardization, TransferTask
@@ -71,12 +71,12 @@ def test_the_target_beats_its_source_where_it_knows_more(rng):
 
 def test_some_of_many_points_choose_for_all():
     """A tenth of the rows chooses exponent and pooling; all rows have classes, much the same."""
-    X, _, posterior = clusters(np.random.default_rng(2), n=4000, gap=2.0)
+    X, _, posterior = clusters(np.random.default_rng(2), n=4000)
     task = task_of(X, posterior)
 
     def learned():
-        chosen = best_exponent(
-            task.points, posterior, task.weights, affordable_rows(4000, 2), EXPONENTS, RIDGE
+        chosen = best_discriminant(
+            task.points, posterior, task.weights, affordable_rows(4000, 2), EXPONENTS, RIDGES
         )
         return distil(task), chosen
 

@@ -14,8 +14,9 @@ from skalign.transfer import _discriminant, _kernel
 from skalign.transfer._discriminant import (
     EXPONENTS,
     RIDGE,
+    RIDGES,
     PrincipalScores,
-    best_exponent,
+    best_discriminant,
     principal_axes,
 )
 from skalign.transfer._distillation import distil
@@ -89,7 +90,7 @@ def test_blocks_do_not_show(rng, size):
 
     def learned():
         target = distil(task_of(X, posterior, weights), n_landmarks=8)
-        resp = best_exponent(X, posterior, weights, rows, EXPONENTS, RIDGE).resp
+        resp = best_discriminant(X, posterior, weights, rows, EXPONENTS, RIDGES).resp
         return predict_proba(target, X), resp, target
 
     expected, resp, whole = learned()

@@ -326,7 +326,7 @@ def test_units_of_the_target_are_no_matter(seed, n_components):
 def test_all_modalities_take_part():
     """Every modality but the source learns the components, where it lacks others, too."""
     data = make_paired_gaussians(
-        900, n_features=(5, 6, 7), n_latent=3, n_classes=3, noise=1.5, random_state=0
+        900, n_features=(5, 6, 7), n_latent=3, n_classes=3, noise=2.5, random_state=0
     )
     X, y = data.X.copy(), data.y.copy()
     X[:200, 5:], y[200:] = np.nan, -1
