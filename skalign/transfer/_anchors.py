@@ -16,7 +16,7 @@ N_FOLDS = 5
 # Anchors are left out where all of them together, at their heaviest, weigh less than this share of
 # the pairs.
 HEAVIEST = max(ANCHOR_WEIGHTS)
-SHARE = 0.1
+SHARE = 0.5
 
 
 def anchor_folds(task: TransferTask) -> list[np.ndarray]:

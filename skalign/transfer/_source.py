@@ -27,7 +27,7 @@ class SoftLabels:
     weights: np.ndarray  # (n,)
     pairs: np.ndarray  # rows that have the source and another modality
     posterior: np.ndarray  # (len(pairs), C)
-    means: np.ndarray  # (C, n_features): of the classes in the source
+    means: np.ndarray  # (C, n_features): of rows of the source alone, by the class it gives them
 
     def block(self, m: int) -> np.ndarray:
         """A modality of all rows."""
@@ -90,12 +90,16 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, roles: tuple[int, i
     _fit(estimator, select(table, columns, labelled), y[labelled], params, blocks.names[source])
     posterior = source_posterior(estimator, select(table, columns, pairs), pairs)
     classes, posterior = over_all_classes(estimator.classes_, y[known & (weights > 0)], posterior)
+    alone = np.flatnonzero(has & (present.sum(axis=1) == 1))
     means = np.full((len(classes), rows.shape[1]), np.nan)
-    columns = blocks.indices(source)
-    for c, label in enumerate(classes):
-        mine = labelled[y[labelled] == label]
-        if len(mine):
-            means[c, columns] = weights[mine] @ rows.X[np.ix_(mine, columns)] / weights[mine].sum()
+    if len(alone):
+        said = source_posterior(estimator, select(table, columns, alone), alone)
+        decided = np.asarray(estimator.classes_)[np.argmax(said, axis=1)]
+        own = blocks.indices(source)
+        for c, label in enumerate(classes):
+            mine = alone[decided == label]
+            if len(mine):
+                means[c, own] = weights[mine] @ rows.X[np.ix_(mine, own)] / weights[mine].sum()
     return classes, SoftLabels(rows, present, weights, pairs, posterior, means)
 
 

@@ -27,7 +27,7 @@ WIDTHS = [3, 4]
 @few
 @given(generators, st.booleans())
 def test_class_means_are_those_of_a_plain_loop(rng, weighted):
-    """Over labelled rows that have the source, by weight; NaN for other classes and columns."""
+    """Over rows of the source alone, by its decisions and weights; NaN for all others."""
     X, y = rng.normal(size=(80, 7)), np.append(np.arange(80) % 3, 7)
     X = np.vstack([X, np.full(7, np.nan)])
     X[80, 3:] = 1.0  # class 7 has no source
@@ -39,16 +39,19 @@ def test_class_means_are_those_of_a_plain_loop(rng, weighted):
     weights = rng.integers(0, 3, size=81) + (np.arange(81) >= 60) if weighted else None
     weights = None if weights is None else weights.astype(float)
     rows = ArrayRows(X, weights, resolve(WIDTHS, 7))
-    classes, soft = soft_labels(LogisticRegression(), X, y, known, rows, (0, 1), {})
+    source = LogisticRegression()
+    classes, soft = soft_labels(source, X, y, known, rows, (0, 1), {})
     sums, counts = np.zeros((4, 3)), np.zeros(4)
     for i in range(81):
-        if known[i] and not np.isnan(X[i, 0]):
-            c, w = {0: 0, 1: 1, 2: 2, 7: 3}[y[i]], 1.0 if weights is None else weights[i]
+        w = 1.0 if weights is None else weights[i]
+        if np.isnan(X[i, 3]) and not np.isnan(X[i, 0]) and w:
+            c = source.predict(X[i : i + 1, :3])[0]
             sums[c] += w * X[i, :3]
             counts[c] += w
     assert classes.tolist() == [0, 1, 2, 7]
-    np.testing.assert_allclose(soft.means[:3, :3], sums[:3] / counts[:3, None], atol=1e-12)
-    assert np.isnan(soft.means[3]).all()
+    some = counts > 0
+    np.testing.assert_allclose(soft.means[some, :3], sums[some] / counts[some, None], atol=1e-12)
+    assert np.isnan(soft.means[~some]).all()
     assert np.isnan(soft.means[:, 3:]).all()
 
 
@@ -175,3 +178,17 @@ def test_a_frozen_aligner_carries_the_same_means_everywhere(monkeypatch):
     task = fitted_task(X, y, monkeypatch, frozen)
     for _, points in task.anchors.folds:
         np.testing.assert_array_equal(points, task.anchors.points)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_frozen_source_gets_no_label(seed):
+    """Whatever labels stand beside it, also wrong ones, predictions are those without any."""
+    X, y = labelled_and_paired(seed)
+    source = FrozenEstimator(LogisticRegression().fit(X[:50, :3], y[:50]))
+    model = CrossModalTransferClassifier(source, aligner=NullSpaceAligner(modalities=WIDTHS))
+    found = [
+        model.fit(X, labels).predict_proba(X[100:])
+        for labels in (np.full(len(y), -1), y, np.where(y < 0, -1, (y + 1) % 3))
+    ]
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
