@@ -16,23 +16,17 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from .._blocks import resolve_table
 from .._utils._labels import UNLABELLED, known_labels
-from .._utils._validation import (
-    check_option,
-    check_switch,
-    column_names,
-    restored_on_error,
-)
+from .._utils._validation import check_option, check_switch, column_names, restored_on_error
 from ..alignment import NullSpaceAligner
 from ..alignment._significance import SIGNIFICANCE
 from ..moments import _dask as collections
 from . import _modality_classifier as modality
-from ._anchors import anchor_folds, with_anchors
 from ._dask import drawn
 from ._distillation import distil
 from ._mixture import fit_mixture, gaussian_models, with_classes, within_classes
 from ._modality_classifier import ModalityClassifier, Predictor
 from ._source import frozen, labelled_accuracy, soft_labels, weight_parameter, with_seed
-from ._task import transfer_task
+from ._task import anchor_folds, transfer_task, with_anchors
 
 
 class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -51,9 +45,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     not in the aligned space: these hold more than what modalities share linearly. Its
     discriminants are distilled from the source by an EM that keeps the source's posterior as a
     factor, :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`, with :math:`\lambda` chosen
-    by how well leave-one-out decisions of the target agree with the source. A linear discriminant
-    is pooled with one of Gaussian kernel features. The aligner says whether pairs share anything,
-    and carries class means of the source over to the target where these help.
+    by what both share, each pair left out. A linear discriminant is pooled with one of Gaussian
+    kernel features, and a forest joins them where it knows more. The aligner says whether pairs
+    share anything, and carries class means of the source over to the target where these help.
     ``target_space="aligned"`` keeps to the aligned span. Given components (``mixture``) are fitted
     in the aligned space to what the source says there; the target learns them in the same way.
 
@@ -434,8 +428,11 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         if self.target_space == "aligned":
             return gaussian_models(mixture, encoders, X, wanted, resp, proba, weights)
         parts, counts = replace(soft, posterior=resp), weights @ resp
-        own = {m: distil(transfer_task(parts, m, self.source_), kernel=False) for m in wanted}
-        classes = {m: self._distilled(soft, m, {}) for m in wanted}
+        own = {
+            m: distil(transfer_task(parts, m, self.source_), kernel=False, forest=False)
+            for m in wanted
+        }
+        classes = {m: self._distilled(soft, m, {"forest": False}) for m in wanted}
         return {m: with_classes(classes[m], own[m], proba, counts) for m in wanted}
 
     def _say(self, what):

@@ -144,7 +144,7 @@ class SoftLDA:
         ridge : float
         """
         keep = 1.0 - ridge
-        diagonal = keep * variance + ridge * variance.mean()
+        diagonal = keep * variance + ridge * (variance.sum() / max(len(variance), 1))
         counts = counts + np.finfo(float).eps * total
         means = sums / counts[:, None]
         return cls(diagonal, keep, total, counts, means, (means / diagonal) @ means.T)
@@ -305,11 +305,16 @@ def best_discriminant(X, posterior, weights, rows, exponents, ridges) -> Candida
     )
     for ridge in ridges[1:]:
         candidate, others = tried(best.exponent, ridge)
-        gain = share @ (others - ratios)
-        error = np.sqrt(np.sum(share**2 * (others - ratios - gain) ** 2))
-        if gain > error + INDIFFERENT:
+        if gains_more_than_its_error(others, ratios, share):
             best, ratios = candidate, others
     return best
+
+
+def gains_more_than_its_error(new, old, share) -> bool:
+    """Whether the weighted mean of ``new - old`` exceeds its standard error."""
+    gain = share @ (new - old)
+    error = np.sqrt(np.sum(share**2 * (new - old - gain) ** 2))
+    return bool(gain > error + INDIFFERENT)
 
 
 def likelihood_ratios(scores, posterior, share, powers):

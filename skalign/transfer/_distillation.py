@@ -37,13 +37,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from .._utils._rows import spread_rows
+from ..alignment._significance import SIGNIFICANCE
 from ..metrics._agreement import agreement_test
 from ._discriminant import (
     EXPONENTS,
     RIDGES,
+    TINY,
     Candidate,
     PrincipalScores,
     affordable_rows,
@@ -52,11 +54,10 @@ from ._discriminant import (
     likelihood_ratios,
     principal_axes,
 )
+from ._forest import TREES, column_order, grown, tried
 from ._kernel import BANDWIDTH, LANDMARKS, DistilledModel, kernel_lda
-from ._task import Anchors, TargetModel, TransferTask
+from ._task import ANCHOR_WEIGHTS, Anchors, TargetModel, TransferTask
 
-# Pairs that an anchor of a class is worth.
-ANCHOR_WEIGHTS = (5.0, 20.0)
 # Rows that lack the source count as so many times the pairs at most, all of them together, and
 # so many of them take part, or so many times the pairs.
 UNPAIRED_WEIGHT = 3.0
@@ -80,6 +81,7 @@ class Options:
     bandwidth: float = BANDWIDTH
     n_landmarks: int = LANDMARKS
     kernel: bool = True
+    forest: bool = True
 
 
 def distil(task: TransferTask, **options) -> TargetModel:
@@ -91,7 +93,7 @@ def distil(task: TransferTask, **options) -> TargetModel:
     **options
         Fields of :class:`Options`: ``exponents`` and ``ridges`` of the linear discriminant to
         choose from, ``anchor_weights`` to try, ``bandwidth`` and ``n_landmarks`` of the kernel,
-        and whether there is a ``kernel`` at all.
+        and whether there may be a ``kernel`` and a ``forest`` at all.
     """
     choices, known, n_classes = Options(**options), task.known, task.posterior.shape[1]
     posterior, weights = task.posterior[:, known], task.weights
@@ -105,9 +107,12 @@ def distil(task: TransferTask, **options) -> TargetModel:
     model, pooled = _pooled_model(chosen, weights, rows, choices)
     if len(task.unpaired):
         chosen, model, pooled = _with_unpaired(chosen, model, task, posterior, rows, choices)
+    decided = np.argmax(plain.own, axis=1)
+    forest, columns = None, None
+    if choices.forest and task.standardization.basis is None:
+        forest, columns, decided, pooled = _with_forest(task, chosen, pooled, decided, rows)
     power = inverse_temperature(pooled, posterior[rows], weights[rows])
     # neither anchors nor unpaired rows are evidence: what they know came from every pair
-    decided = np.argmax(plain.own, axis=1)
     agreement = agreement_test(posterior[rows], decided, weights[rows])[0]
     resp = np.zeros((len(weights), n_classes))
     resp[:, known] = chosen.resp[: len(weights)]
@@ -122,27 +127,62 @@ def distil(task: TransferTask, **options) -> TargetModel:
         weights @ resp / weights.sum(),
         power,
         agreement,
-        halves_pvalue(task.points, posterior, weights, choices),
+        agreement_pvalue(task.points, posterior, weights, choices),
+        forest,
+        columns,
     )
 
 
-def halves_pvalue(X, posterior, weights, options: Options) -> float:
+def _with_forest(task: TransferTask, chosen: Candidate, pooled, decided, rows):
+    """A forest, if it earns its place, and what is known of the evaluated pairs with it."""
+    standard, n = task.standardization, len(task.weights)
+    points, resp = task.points[rows], np.zeros((len(rows), task.posterior.shape[1]))
+    resp[:, task.known] = chosen.resp[:n][rows]
+    said = np.zeros(resp.shape)
+    said[:, task.known] = softmax(pooled, axis=1)
+    given, weights = task.posterior[rows], task.weights[rows]
+    X = points * standard.scale + standard.mean
+    forest, columns, proba = tried(X, points, resp, given, weights, said)
+    if forest is None:
+        return None, None, decided, pooled
+    own = proba[:, task.known]
+    return forest, columns, np.argmax(own, axis=1), np.log(own + TINY)
+
+
+def agreement_pvalue(X, posterior, weights, options: Options) -> float:
     """P-value of the agreement of source and target: each half is decided by the other alone.
 
-    Given one half, pairs of the other may be shuffled where modalities are independent: both
-    p-values are valid, and twice the smaller of them is.
+    Given one half, pairs of the other may be shuffled where modalities are independent: each
+    p-value is valid, and so is the smallest times their number. A forest is asked where
+    discriminants have shown nothing.
     """
-    rows, pvalues = spread_rows(len(X), TEST_ROWS), []
-    for learned, tested in ((rows[::2], rows[1::2]), (rows[1::2], rows[::2])):
-        given, heavy = posterior[learned], weights[learned]
-        own = affordable_rows(len(learned), posterior.shape[1])
-        chosen = best_discriminant(
-            X[learned], given, heavy, own, options.exponents, options.ridges
-        )
-        model, _ = _pooled_model(chosen, heavy, own, options)
-        decided = np.argmax(model.predict_proba(chosen.axes.scores(X[tested])), axis=1)
-        pvalues.append(agreement_test(posterior[tested], decided, weights[tested])[1])
-    return min(1.0, 2 * min(pvalues))
+    rows = spread_rows(len(X), TEST_ROWS)
+    halves = (rows[::2], rows[1::2]), (rows[1::2], rows[::2])
+    asked = [_decided_by_discriminants] + [_decided_by_forest] * options.forest
+    smallest = 1.0
+    for decide in asked:
+        for learned, tested in halves:
+            seen = X[learned], posterior[learned], weights[learned]
+            decided = decide(*seen, X[tested], options)
+            pvalue = agreement_test(posterior[tested], decided, weights[tested])[1]
+            smallest = min(smallest, pvalue)
+        if smallest <= SIGNIFICANCE / 4:
+            break
+    return min(1.0, 2 * len(asked) * smallest)
+
+
+def _decided_by_discriminants(X, posterior, weights, new, options: Options):
+    rows = affordable_rows(len(X), posterior.shape[1])
+    chosen = best_discriminant(X, posterior, weights, rows, options.exponents, options.ridges)
+    model, _ = _pooled_model(chosen, weights, rows, options)
+    return np.argmax(model.predict_proba(chosen.axes.scores(new)), axis=1)
+
+
+def _decided_by_forest(X, posterior, weights, new, options: Options):
+    columns = column_order(X)
+    forest = grown(X[:, columns], posterior, weights, TREES)
+    said = forest.predict(new[:, columns]).reshape(len(new), -1)
+    return np.argmax(said, axis=1)
 
 
 def beside(anchors: Anchors, X, posterior, weights, weight, points=None):

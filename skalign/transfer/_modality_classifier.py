@@ -79,6 +79,11 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         ``target_space="aligned"``.
     component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
         Class probabilities of each component; only where a mixture was given.
+    forest_ : Pipeline
+        Of a :class:`~sklearn.ensemble.RandomForestRegressor` of class probabilities, which are
+        averaged with those of the discriminants. Only where it knows what these do not.
+    forest_columns_ : ndarray of shape (n_features,)
+        The order in which it takes the features.
     encoder_ : ModalityEncoder
         From features to what classes are told by, in place of the features: latents of a
         mixture, or scores within the aligned span. Only where it takes part.
@@ -172,6 +177,8 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
             name = blocks.names[m]
             encoder = ModalityEncoder._from_maps(coef, mean, decoder, feature_names, name)
             classifier.encoder_ = encoder
+        if model.forest is not None:
+            classifier.forest_, classifier.forest_columns_ = model.forest, model.columns
         if isinstance(predictor, MixtureModel):
             classifier.component_class_proba_ = predictor.component_class_proba
             predictor = predictor.components
@@ -226,6 +233,9 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
                 Z = affine(Z, encoder.coef_.T, encoder.mean_)
                 Z = as_numpy(Z).astype(np.float64, copy=False)
             out[rows] = predictor.predict_proba(as_numpy(Z))
+            if hasattr(self, "forest_"):
+                said = self.forest_.predict(as_numpy(X[rows])[:, self.forest_columns_])
+                out[rows] = (out[rows] + said) / 2
         return out
 
     def __sklearn_is_fitted__(self):

@@ -7,9 +7,13 @@ Repeated rows become weights of different ones, and these are put in the order o
 rounded sums over the standardized features :math:`u`: neither the order of rows nor that of
 columns, units, or the coding of repeated rows show in what follows, in folds and in choices that
 are made on some of the rows.
+
+Class means of the source, carried over by the aligner, say where classes should lie. Whether they
+help is tried on pairs that the aligner has not seen, so they are carried over once more without
+each fold of the pairs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,14 @@ from ._source import SoftLabels
 
 # Digits of the sums that put rows in order.
 DIGITS = 7
+# Pairs that an anchor of a class is worth.
+ANCHOR_WEIGHTS = (5.0, 20.0)
+# Folds of the pairs in which anchors are tried.
+N_FOLDS = 5
+# Anchors are left out where all of them together, at their heaviest, weigh less than this share of
+# the pairs.
+HEAVIEST = max(ANCHOR_WEIGHTS)
+SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,8 @@ class TargetModel:
     inverse_temperature: float = 1.0  # power of its probabilities beside the source's
     agreement: float | None = None  # with the source: 0 is chance, 1 the most there can be
     pvalue: float = 1.0  # of that agreement, were the pairs shuffled
+    forest: Any = None  # of the features in the order of columns; says as much as the predictor
+    columns: np.ndarray | None = None
 
 
 def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferTask:
@@ -186,3 +200,36 @@ def different_rows(blocks, rows, weights):
     inverse[order] = number
     total = np.bincount(inverse, weights[rows], minlength=int(new.sum()))
     return order[new], total, inverse
+
+
+# -- anchors: class means of the source, carried over by the aligner -----------------------------
+
+
+def anchor_folds(task: TransferTask) -> list[np.ndarray]:
+    """Folds of the different pairs, in their order; none where anchors weigh too little to try."""
+    n = len(task.weights)
+    heaviest = len(task.known) * HEAVIEST
+    if heaviest < SHARE * task.weights.sum() or n < 2 * N_FOLDS:
+        return []
+    return [np.arange(f, n, N_FOLDS) for f in range(N_FOLDS)]
+
+
+def with_anchors(task: TransferTask, folds, carried) -> TransferTask:
+    """The task, and where classes should lie whose means were carried over in every fold.
+
+    Parameters
+    ----------
+    task : TransferTask
+    folds : list of ndarray of int
+        Of :func:`anchor_folds`.
+    carried : list of ndarray of shape (n_classes, d)
+        Class means in the target, by an aligner that has seen all pairs, and without each fold;
+        NaN where there is none.
+    """
+    carried = [points[task.known] for points in carried]
+    usable = np.flatnonzero(np.isfinite(carried).all(axis=(0, 2)))
+    if len(usable) == 0:
+        return task
+    points, *without = (task.standardization.apply(points[usable]) for points in carried)
+    anchors = Anchors(points, usable, list(zip(folds, without, strict=True)))
+    return replace(task, anchors=anchors)

@@ -12,9 +12,16 @@ from skalign._blocks import resolve
 from skalign.datasets import make_paired_gaussians
 from skalign.moments._rows import ArrayRows
 from skalign.transfer import _classifier
-from skalign.transfer._anchors import HEAVIEST, N_FOLDS, SHARE, anchor_folds, with_anchors
 from skalign.transfer._source import soft_labels
-from skalign.transfer._task import Standardization, TransferTask
+from skalign.transfer._task import (
+    HEAVIEST,
+    N_FOLDS,
+    SHARE,
+    Standardization,
+    TransferTask,
+    anchor_folds,
+    with_anchors,
+)
 
 few = settings(max_examples=25, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
