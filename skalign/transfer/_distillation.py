@@ -54,7 +54,7 @@ from ._discriminant import (
     likelihood_ratios,
     principal_axes,
 )
-from ._forest import TREES, column_order, grown, tried
+from ._forest import MOST_TREES, column_order, grown, tried
 from ._kernel import BANDWIDTH, LANDMARKS, DistilledModel, kernel_lda
 from ._task import ANCHOR_WEIGHTS, Anchors, TargetModel, TransferTask
 
@@ -173,14 +173,15 @@ def agreement_pvalue(X, posterior, weights, options: Options) -> float:
 
 def _decided_by_discriminants(X, posterior, weights, new, options: Options):
     rows = affordable_rows(len(X), posterior.shape[1])
-    chosen = best_discriminant(X, posterior, weights, rows, options.exponents, options.ridges)
+    # soft labels as they are: enough to show that anything is shared
+    chosen = best_discriminant(X, posterior, weights, rows, options.exponents[:1], options.ridges)
     model, _ = _pooled_model(chosen, weights, rows, options)
     return np.argmax(model.predict_proba(chosen.axes.scores(new)), axis=1)
 
 
 def _decided_by_forest(X, posterior, weights, new, options: Options):
     columns = column_order(X)
-    forest = grown(X[:, columns], posterior, weights, TREES)
+    forest = grown(X[:, columns], posterior, weights, MOST_TREES)
     said = forest.predict(new[:, columns]).reshape(len(new), -1)
     return np.argmax(said, axis=1)
 

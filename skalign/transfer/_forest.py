@@ -19,7 +19,7 @@ from .._utils._rows import spread_rows
 from ._discriminant import gains_more_than_its_error, likelihood_ratios
 
 # Trees and pairs on which a forest is tried, and those of one that takes part.
-TREES, ROWS = 50, 1000
+TREES, ROWS = 20, 1000
 MOST_TREES, MOST_ROWS = 100, 10_000
 # Pairs in a leaf, at least: one alone is as wrong as the source.
 LEAF = 3
@@ -29,6 +29,9 @@ FEW = 30
 LEAST = 30
 # Digits of the moments that put columns in order.
 DIGITS = 7
+# Digits of points and soft labels that trees get: rounding would choose among splits that part the
+# same rows.
+POINT_DIGITS, LABEL_DIGITS = 5, 3
 # Powers of probabilities at which what is shared is looked at.
 POWERS = np.geomspace(0.3, 20.0, 20)
 
@@ -41,8 +44,10 @@ def column_order(points) -> np.ndarray:
 
 def grown(X, resp, weights, n_trees: int) -> Pipeline:
     """Forest of features (n, d), their columns in order, and soft labels (n, C)."""
-    d, labels = X.shape[1], resp if resp.shape[1] > 1 else resp.ravel()
+    d, labels = X.shape[1], np.round(resp, LABEL_DIGITS)
+    labels = labels if resp.shape[1] > 1 else labels.ravel()
     scaler = StandardScaler().fit(X, sample_weight=weights)  # trees read single precision
+    points = np.round(scaler.transform(X), POINT_DIGITS)
     forest = RandomForestRegressor(
         n_trees,
         min_samples_leaf=LEAF,
@@ -50,7 +55,7 @@ def grown(X, resp, weights, n_trees: int) -> Pipeline:
         bootstrap=True,
         random_state=0,
     )
-    return make_pipeline(scaler, forest.fit(scaler.transform(X), labels, sample_weight=weights))
+    return make_pipeline(scaler, forest.fit(points, labels, sample_weight=weights))
 
 
 def out_of_bag(forest: Pipeline, X, resp, weights) -> np.ndarray:
