@@ -420,19 +420,18 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _mixed(self, mixture, soft, wanted):
         """Classes of some modalities by components of the aligned space."""
+        whole = self.target_space == "whole"
+        classes = {m: self._distilled(soft, m, {"forest": False}) for m in wanted if whole}
         X, weights = soft.rows.X[soft.pairs].astype(np.float64), soft.weights[soft.pairs]
         encoders, mine = self.aligner_._encoders, soft.present[soft.pairs, self.target_]
         aligned = encoders.transform(X)
         proba = fit_mixture(mixture, aligned[mine], soft.posterior[mine], weights[mine])
         resp = within_classes(mixture, aligned, proba, soft.posterior)
-        if self.target_space == "aligned":
+        if not whole:
             return gaussian_models(mixture, encoders, X, wanted, resp, proba, weights)
-        parts, counts = replace(soft, posterior=resp), weights @ resp
-        own = {
-            m: distil(transfer_task(parts, m, self.source_), kernel=False, forest=False)
-            for m in wanted
-        }
-        classes = {m: self._distilled(soft, m, {"forest": False}) for m in wanted}
+        parts, linear = replace(soft, posterior=resp), {"kernel": False, "forest": False}
+        own = {m: distil(transfer_task(parts, m, self.source_), **linear) for m in wanted}
+        counts = weights @ resp
         return {m: with_classes(classes[m], own[m], proba, counts) for m in wanted}
 
     def _say(self, what):

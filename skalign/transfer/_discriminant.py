@@ -60,6 +60,11 @@ INDIFFERENT = 1e-3
 # Powers at which a leave-one-out discriminant, which is too sure of itself, is looked at.
 POWERS = np.geomspace(0.01, 20.0, 30)
 
+# Differences of mean log likelihoods that are rounding.
+INDISCERNIBLE = 1e-12
+# Largest power of the model beside the source.
+MOST_SHARP = 20.0
+
 
 @dataclass(frozen=True)
 class PrincipalAxes:
@@ -90,7 +95,7 @@ def principal_axes(X, weights) -> PrincipalAxes:
 
 def _covariance(X, mean, share):
     out = np.zeros((X.shape[1], X.shape[1]))
-    for s in row_blocks(len(X), X.shape[1], least=X.shape[1]):  # fewer rows than sums do not pay
+    for s in row_blocks(*X.shape, least=X.shape[1]):  # fewer rows than sums do not pay
         root = (X[s] - mean) * np.sqrt(share[s])[:, None]
         out += root.T @ root
     return out
@@ -347,6 +352,14 @@ def likelihood_ratios(scores, posterior, share, powers):
         proba = np.exp(power * scores)
         values[k] = np.log(np.einsum("ic,ic->i", proba, given) / (proba @ prior))
     return values
+
+
+def inverse_temperature(scores, posterior, weights) -> float:
+    """Power of a modality's model that goes with the source's posterior."""
+    powers = np.geomspace(1.0, MOST_SHARP, 40)
+    share = weights / weights.sum()
+    shared = likelihood_ratios(scores, posterior, share, powers) @ share
+    return float(powers[shared >= shared.max() - INDISCERNIBLE][0])
 
 
 def expected_classes(points: PrincipalScores, posterior, exponent, ridge=RIDGE):

@@ -34,6 +34,7 @@ likelihood of the modality given the source,
 """
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy.optimize import minimize
@@ -51,7 +52,7 @@ from ._discriminant import (
     affordable_rows,
     best_discriminant,
     expected_classes,
-    likelihood_ratios,
+    inverse_temperature,
     principal_axes,
 )
 from ._forest import MOST_TREES, column_order, grown, tried
@@ -65,10 +66,6 @@ UNPAIRED_ROWS = 2000
 UNPAIRED_SHARE = 10
 # Pairs that test whether modalities share anything, where there are more.
 TEST_ROWS = 2000
-# Differences of mean log likelihoods that are rounding.
-NEGLIGIBLE = 1e-12
-# Largest power of the model beside the source.
-MOST_SHARP = 20.0
 
 
 @dataclass(frozen=True)
@@ -112,8 +109,7 @@ def distil(task: TransferTask, **options) -> TargetModel:
     if choices.forest and task.standardization.basis is None:
         forest, columns, decided, pooled = _with_forest(task, chosen, pooled, decided, rows)
     power = inverse_temperature(pooled, posterior[rows], weights[rows])
-    # neither anchors nor unpaired rows are evidence: what they know came from every pair
-    agreement = agreement_test(posterior[rows], decided, weights[rows])[0]
+    agreement, pvalue = _agreement(task, posterior, decided, rows, choices)
     resp = np.zeros((len(weights), n_classes))
     resp[:, known] = chosen.resp[: len(weights)]
     coef, decoder = task.standardization.maps(chosen.axes.axes)
@@ -127,7 +123,7 @@ def distil(task: TransferTask, **options) -> TargetModel:
         weights @ resp / weights.sum(),
         power,
         agreement,
-        agreement_pvalue(task.points, posterior, weights, choices),
+        pvalue,
         forest,
         columns,
     )
@@ -149,26 +145,36 @@ def _with_forest(task: TransferTask, chosen: Candidate, pooled, decided, rows):
     return forest, columns, np.argmax(own, axis=1), np.log(own + TINY)
 
 
-def agreement_pvalue(X, posterior, weights, options: Options) -> float:
-    """P-value of the agreement of source and target: each half is decided by the other alone.
+def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
+    """Agreement of decisions with the source, and its p-value.
 
-    Given one half, pairs of the other may be shuffled where modalities are independent: each
-    p-value is valid, and so is the smallest times their number. A forest is asked where
-    discriminants have shown nothing.
+    Neither anchors nor unpaired rows are evidence: what they know came from every pair. For the
+    p-value each half of the pairs is decided by the other alone. Given one half, pairs of the
+    other may be shuffled where modalities are independent: each p-value is valid, and so is the
+    smallest times their number.
     """
-    rows = spread_rows(len(X), TEST_ROWS)
-    halves = (rows[::2], rows[1::2]), (rows[1::2], rows[::2])
     asked = [_decided_by_discriminants] + [_decided_by_forest] * options.forest
+    decisions = chain([(rows, decided)], _decided_in_halves(task, posterior, asked, options))
+    tests = (agreement_test(posterior[r], d, task.weights[r]) for r, d in decisions)
+    agreement, _ = next(tests)
     smallest = 1.0
-    for decide in asked:
-        for learned, tested in halves:
-            seen = X[learned], posterior[learned], weights[learned]
-            decided = decide(*seen, X[tested], options)
-            pvalue = agreement_test(posterior[tested], decided, weights[tested])[1]
-            smallest = min(smallest, pvalue)
+    for _, pvalue in tests:
+        smallest = min(smallest, pvalue)
         if smallest <= SIGNIFICANCE / 4:
             break
-    return min(1.0, 2 * len(asked) * smallest)
+    return agreement, min(1.0, 2 * len(asked) * smallest)
+
+
+def _decided_in_halves(task: TransferTask, posterior, asked, options: Options):
+    """Rows of a half of the pairs, and their classes by what the other half teaches."""
+    X, weights = task.points, task.weights
+    rows = spread_rows(len(X), TEST_ROWS)
+    for decide in asked:
+        for learned, tested in ((rows[::2], rows[1::2]), (rows[1::2], rows[::2])):
+            yield (
+                tested,
+                decide(X[learned], posterior[learned], weights[learned], X[tested], options),
+            )
 
 
 def _decided_by_discriminants(X, posterior, weights, new, options: Options):
@@ -308,11 +314,3 @@ def calibrate(scores, resp, weights):
     start = np.full(len(scores), 0.3 / len(scores))
     bounds = [(0, None)] * len(scores)
     return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-
-
-def inverse_temperature(scores, posterior, weights) -> float:
-    """Power of a modality's model that goes with the source's posterior."""
-    powers = np.geomspace(1.0, MOST_SHARP, 40)
-    share = weights / weights.sum()
-    shared = likelihood_ratios(scores, posterior, share, powers) @ share
-    return float(powers[shared >= shared.max() - NEGLIGIBLE][0])

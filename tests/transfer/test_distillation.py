@@ -18,8 +18,9 @@ from skalign.transfer._discriminant import (
     RIDGES,
     affordable_rows,
     best_discriminant,
+    inverse_temperature,
 )
-from skalign.transfer._distillation import calibrate, distil, inverse_temperature
+from skalign.transfer._distillation import calibrate, distil
 from skalign.transfer._task import Anchors, Standardization, TransferTask
 
 few = settings(max_examples=20, deadline=None)
