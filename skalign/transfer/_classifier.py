@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -25,7 +24,15 @@ from ._dask import drawn
 from ._distillation import distil
 from ._mixture import fit_mixture, gaussian_models, with_classes, within_classes
 from ._modality_classifier import ModalityClassifier, Predictor
-from ._source import frozen, labelled_accuracy, soft_labels, weight_parameter, with_seed
+from ._source import (
+    frozen,
+    given_prior,
+    labelled_accuracy,
+    routing,
+    soft_labels,
+    weight_parameter,
+    with_seed,
+)
 from ._task import anchor_folds, transfer_task, with_anchors
 
 
@@ -46,8 +53,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     discriminants are distilled from the source by an EM that keeps the source's posterior as a
     factor, :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`, with :math:`\lambda` chosen
     by what both share, each pair left out. A linear discriminant is pooled with one of Gaussian
-    kernel features, and a forest joins them where it knows more. The aligner says whether pairs
-    share anything, and carries class means of the source over to the target where these help.
+    kernel features; the mean of it, of the same on directions of rows and of a forest is what
+    predicts. The aligner says whether pairs share anything, and carries class means of the source
+    over to the target where these help.
     ``target_space="aligned"`` keeps to the aligned span. Given components (``mixture``) are fitted
     in the aligned space to what the source says there; the target learns them in the same way.
 
@@ -77,6 +85,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     predict_from : {"target", "available"}, default="target"
         ``"target"`` never looks at another block. ``"available"`` joins all modalities that a row
         has, the source's own word among them, as independent given the class.
+    class_prior : {"auto", "uniform"} or array-like of shape (n_classes,), default="auto"
+        Shares of the classes where predictions are made, in the order of ``classes_``. ``"auto"``
+        takes classes as equally likely that have half of an even share of the pairs, or more, by
+        what the source says; a rarer class is as rare as it is there.
     random_state : int, RandomState instance or None, default=None
         Passed to ``estimator``, ``aligner`` and ``mixture`` where they have none of their own.
     verbose : bool, default=False
@@ -96,7 +108,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
         Class probabilities of each component. Only where a mixture predicts.
     class_prior_ : ndarray of shape (n_classes,)
-        Class probabilities before anything is seen: the answer for rows without their target.
+        Class probabilities before anything is seen, ``class_prior`` or their estimate from the
+        pairs: the answer for rows without their target.
     target_classifier_ : ModalityClassifier
         A classifier over the target's columns alone, as `fit` was given them: the thing to deploy.
         What stands before the transfer in a pipeline stands before this one, too.
@@ -154,6 +167,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         source: int | str = 0,
         target: int | str = 1,
         predict_from: Literal["target", "available"] = "target",
+        class_prior: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
@@ -164,6 +178,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.source = source
         self.target = target
         self.predict_from = predict_from
+        self.class_prior = class_prior
         self.random_state = random_state
         self.verbose = verbose
 
@@ -291,14 +306,18 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         check_switch("verbose", self.verbose)
 
     def _estimator(self):
-        return _or_default(self.estimator, LogisticRegression(max_iter=1000))
+        default = LogisticRegression(max_iter=1000)
+        default = default.set_fit_request(sample_weight=True) if routing() else default
+        return default if self.estimator is None else self.estimator
 
     def _aligner(self):
-        return _or_default(self.aligner, NullSpaceAligner())
+        default = NullSpaceAligner()
+        default = default.set_fit_request(sample_weight=True) if routing() else default
+        return default if self.aligner is None else self.aligner
 
     def _route(self, weights, params):
         """Metadata of the fit of the estimator, and whether the aligner gets the weights."""
-        if _routing():
+        if routing():
             given = {**params} if weights is None else {"sample_weight": weights, **params}
             routed = process_routing(self, "fit", **given)
             return routed.estimator.fit, "sample_weight" in routed.aligner.fit
@@ -367,12 +386,13 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         wanted = [self.target_] if self.predict_from == "target" else wanted
         for name in ("agreement_", "mixture_", "component_class_proba_"):
             self.__dict__.pop(name, None)  # of an earlier fit
+        options["prior"] = given_prior(self.class_prior, self.classes_)
         if self.mixture is None:
             models = {m: self._distilled(soft, m, options) for m in wanted}
             self.agreement_ = models[self.target_].agreement
         else:
             mixture = with_seed(clone(self.mixture), self.random_state)
-            models = self._mixed(mixture, soft, wanted)
+            models = self._mixed(mixture, soft, wanted, options)
         best = models[self.target_]
         smallest = min(best.pvalue, self.aligner_.pvalues_[0])
         if smallest > SIGNIFICANCE:
@@ -418,18 +438,21 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             carried[found] = soft.rows.blocks.take(filled, m)
         return carried
 
-    def _mixed(self, mixture, soft, wanted):
+    def _mixed(self, mixture, soft, wanted, options):
         """Classes of some modalities by components of the aligned space."""
+        alone = options | {"directions": False, "forest": False}
         whole = self.target_space == "whole"
-        classes = {m: self._distilled(soft, m, {"forest": False}) for m in wanted if whole}
+        classes = {m: self._distilled(soft, m, alone) for m in wanted if whole}
         X, weights = soft.rows.X[soft.pairs].astype(np.float64), soft.weights[soft.pairs]
         encoders, mine = self.aligner_._encoders, soft.present[soft.pairs, self.target_]
         aligned = encoders.transform(X)
         proba = fit_mixture(mixture, aligned[mine], soft.posterior[mine], weights[mine])
         resp = within_classes(mixture, aligned, proba, soft.posterior)
         if not whole:
-            return gaussian_models(mixture, encoders, X, wanted, resp, proba, weights)
-        parts, linear = replace(soft, posterior=resp), {"kernel": False, "forest": False}
+            learned = X, wanted, resp, proba, weights
+            return gaussian_models(mixture, encoders, *learned, options["prior"])
+        even = np.full(len(proba), 1 / len(proba))
+        parts, linear = replace(soft, posterior=resp), alone | {"kernel": False, "prior": even}
         own = {m: distil(transfer_task(parts, m, self.source_), **linear) for m in wanted}
         counts = weights @ resp
         return {m: with_classes(classes[m], own[m], proba, counts) for m in wanted}
@@ -453,19 +476,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             raise
 
     def _predictor(self):
-        even = np.full(len(self.classes_), 1 / len(self.classes_))
-        distilled = any(hasattr(c, "coef_") for c in self.classifiers_.values())
-        return Predictor(
-            self.aligner_._blocks,
-            self.source_,
-            self.target_,
-            self.estimator_,
-            self.classifiers_,
-            self.classes_,
-            self.class_prior_,
-            even if distilled else self.class_prior_,
-            self.predict_from == "available",
-        )
+        blocks, fused = self.aligner_._blocks, self.predict_from == "available"
+        said = self.estimator_, self.classifiers_, self.classes_, self.class_prior_
+        return Predictor(blocks, self.source_, self.target_, *said, fused)
 
     def _mapped(self, function, X, n_columns, dtype):
         """A function of rows, which are in memory, or of chunks when asked for."""
@@ -483,14 +496,3 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         # scikit-learn's checks hold the information in both halves of the features
         tags.classifier_tags.poor_score = self.predict_from == "target"
         return tags
-
-
-def _or_default(given, default):
-    """What was given, or else a default that takes weights."""
-    if given is None and _routing():
-        return default.set_fit_request(sample_weight=True)
-    return default if given is None else given
-
-
-def _routing():
-    return get_config().get("enable_metadata_routing", False)

@@ -95,7 +95,7 @@ def principal_axes(X, weights) -> PrincipalAxes:
 
 def _covariance(X, mean, share):
     out = np.zeros((X.shape[1], X.shape[1]))
-    for s in row_blocks(*X.shape, least=X.shape[1]):  # fewer rows than sums do not pay
+    for s in row_blocks(len(X), X.shape[1], least=X.shape[1]):  # fewer rows than sums do not pay
         root = (X[s] - mean) * np.sqrt(share[s])[:, None]
         out += root.T @ root
     return out

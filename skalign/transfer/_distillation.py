@@ -33,7 +33,7 @@ likelihood of the modality given the source,
           {\sum_c p(c) \, p(c \mid x_{2i})^\kappa} .
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -55,9 +55,21 @@ from ._discriminant import (
     inverse_temperature,
     principal_axes,
 )
-from ._forest import MOST_TREES, column_order, grown, tried
+from ._ensemble import (
+    LEAST,
+    LEAST_FEATURES,
+    MANY,
+    TRIAL_ROWS,
+    column_order,
+    directions,
+    forest_of,
+    grown,
+    keeps_up,
+    mean_proba,
+    power_of,
+)
 from ._kernel import BANDWIDTH, LANDMARKS, DistilledModel, kernel_lda
-from ._task import ANCHOR_WEIGHTS, Anchors, TargetModel, TransferTask
+from ._task import ANCHOR_WEIGHTS, Anchors, OtherViews, TargetModel, TransferTask
 
 # Rows that lack the source count as so many times the pairs at most, all of them together, and
 # so many of them take part, or so many times the pairs.
@@ -77,7 +89,9 @@ class Options:
     ridges: tuple[float, ...] = RIDGES
     bandwidth: float = BANDWIDTH
     n_landmarks: int = LANDMARKS
+    prior: np.ndarray | None = None  # (n_classes,): None looks at the shares of the pairs
     kernel: bool = True
+    directions: bool = True
     forest: bool = True
 
 
@@ -90,59 +104,129 @@ def distil(task: TransferTask, **options) -> TargetModel:
     **options
         Fields of :class:`Options`: ``exponents`` and ``ridges`` of the linear discriminant to
         choose from, ``anchor_weights`` to try, ``bandwidth`` and ``n_landmarks`` of the kernel,
-        and whether there may be a ``kernel`` and a ``forest`` at all.
+        the class ``prior`` of those who know it, and whether there may be a ``kernel``,
+        ``directions`` and a ``forest`` at all.
     """
     choices, known, n_classes = Options(**options), task.known, task.posterior.shape[1]
+    if choices.prior is not None:
+        choices = replace(choices, prior=choices.prior[known] / choices.prior[known].sum())
     posterior, weights = task.posterior[:, known], task.weights
     rows = affordable_rows(len(weights), len(known))
-    plain = best_discriminant(
+    chosen = best_discriminant(
         task.points, posterior, weights, rows, choices.exponents, choices.ridges
     )
-    chosen = plain
     if task.anchors is not None and choices.anchor_weights:
-        chosen = _with_anchors(plain, task, posterior, rows, choices)
-    model, pooled = _pooled_model(chosen, weights, rows, choices)
+        chosen = _with_anchors(chosen, task, posterior, rows, choices)
+    X, heavy = task.points, weights
+    model, pooled = _pooled_model(chosen, heavy, rows, choices)
     if len(task.unpaired):
-        chosen, model, pooled = _with_unpaired(chosen, model, task, posterior, rows, choices)
-    decided = np.argmax(plain.own, axis=1)
-    forest, columns = None, None
-    if choices.forest and task.standardization.basis is None:
-        forest, columns, decided, pooled = _with_forest(task, chosen, pooled, decided, rows)
-    power = inverse_temperature(pooled, posterior[rows], weights[rows])
-    agreement, pvalue = _agreement(task, posterior, decided, rows, choices)
-    resp = np.zeros((len(weights), n_classes))
-    resp[:, known] = chosen.resp[: len(weights)]
-    coef, decoder = task.standardization.maps(chosen.axes.axes)
+        others, light = some_unpaired(task.unpaired, task.unpaired_weights, weights)
+        believed = np.vstack([posterior, model.predict_proba(chosen.axes.scores(others))])
+        X, heavy = np.vstack([X, others]), np.append(weights, light)
+        chosen = best_discriminant(X, believed, heavy, rows, choices.exponents, choices.ridges)
+        model, pooled = _pooled_model(chosen, heavy, rows, choices)
+    resp = np.zeros((len(X), n_classes))
+    resp[:, known] = chosen.resp[: len(X)]  # anchors come last
     # anchors and unpaired rows move the origin of the axes away from the mean
-    origin = decoder @ (chosen.axes.mean @ chosen.axes.axes)
-    mean, model = task.standardization.mean + origin, model.widened(known, n_classes)
-    direct = model.of_features(coef, mean)
+    coef, decoder = task.standardization.maps(chosen.axes.axes)
+    mean = task.standardization.mean + decoder @ (chosen.axes.mean @ chosen.axes.axes)
+    own, views = softmax(pooled, axis=1), None
+    if task.standardization.basis is None:
+        own, views = _with_other_views(task, X, resp, heavy, rows, own, choices)
+    agreement, pvalue = _agreement(task, posterior, np.argmax(own, axis=1), rows, choices)
+    predictor, encoder = _of_features(model.widened(known, n_classes), coef, mean, decoder)
+    counted, assumed = weights @ resp[: len(weights)] / weights.sum(), np.zeros(n_classes)
+    assumed[known] = softmax(log_prior(counted[known], choices.prior))
     return TargetModel(
-        model if direct is None else direct,
-        (coef, mean, decoder) if direct is None else None,
-        weights @ resp / weights.sum(),
-        power,
+        predictor,
+        encoder,
+        counted if choices.prior is None else assumed,
+        assumed,
+        inverse_temperature(np.log(own + TINY), posterior[rows], weights[rows]),
         agreement,
         pvalue,
-        forest,
-        columns,
+        views,
     )
 
 
-def _with_forest(task: TransferTask, chosen: Candidate, pooled, decided, rows):
-    """A forest, if it earns its place, and what is known of the evaluated pairs with it."""
-    standard, n = task.standardization, len(task.weights)
-    points, resp = task.points[rows], np.zeros((len(rows), task.posterior.shape[1]))
-    resp[:, task.known] = chosen.resp[:n][rows]
-    said = np.zeros(resp.shape)
-    said[:, task.known] = softmax(pooled, axis=1)
-    given, weights = task.posterior[rows], task.weights[rows]
-    X = points * standard.scale + standard.mean
-    forest, columns, proba = tried(X, points, resp, given, weights, said)
-    if forest is None:
-        return None, None, decided, pooled
-    own = proba[:, task.known]
-    return forest, columns, np.argmax(own, axis=1), np.log(own + TINY)
+def _of_features(model: DistilledModel, coef, mean, decoder):
+    """Model of features where there is one, or else of scores, and the maps to these."""
+    direct = model.of_features(coef, mean)
+    return (model, (coef, mean, decoder)) if direct is None else (direct, None)
+
+
+def _with_other_views(task: TransferTask, X, resp, weights, rows, own, options: Options):
+    """Models of directions and a forest, beside the discriminants of the features.
+
+    Returns
+    -------
+    own : ndarray of shape (len(rows), len(task.known))
+        Class probabilities of the evaluated pairs by the mean of all, that have not seen them.
+    views : OtherViews or None
+    """
+    standard, known = task.standardization, task.known
+    evidence = task.posterior[rows][:, known], task.weights[rows]
+    views, said = {}, [own]
+    used = standard.unit > 0
+    if options.directions and used.sum() >= LEAST_FEATURES:
+        along, proba = _of_directions(directions(X, 0.0, used), resp, weights, rows, options)
+        if keeps_up(proba[:, known], said, *evidence):
+            views["directions"] = along
+            said.append(proba[:, known])
+    if options.forest and len(task.weights) >= LEAST:
+        columns, grown_on = _for_trees(task, resp, known, options)
+        trial = spread_rows(len(rows), TRIAL_ROWS)
+        if len(rows) < MANY * len(trial) or _is_promising(grown_on, rows, trial, said, task):
+            forest, proba = forest_of(*grown_on)
+            if keeps_up(proba[rows][:, known], said, *evidence):
+                views["forest"], views["columns"] = forest, columns
+                said.append(proba[rows][:, known])
+    if not views:
+        return own, None
+    own = mean_proba(said)
+    exponent = calibrate([np.log(own + TINY)], resp[rows][:, known], task.weights[rows])[0]
+    exponent = max(exponent, TINY)  # impossible classes stay so
+    return power_of(own, exponent), OtherViews(exponent, standard.mean, standard.unit, **views)
+
+
+def _for_trees(task: TransferTask, resp, known, options: Options):
+    """An order of the columns, and the features in it, soft labels and weights of the pairs."""
+    standard, columns = task.standardization, column_order(task.points)
+    features = (task.points * standard.scale + standard.mean)[:, columns]
+    labels = _shifted(resp[: len(features)], task.weights, known, options.prior)
+    return columns, (features, *labels)
+
+
+def _is_promising(grown_on, rows, trial, said, task: TransferTask) -> bool:
+    """Whether a forest of some of the pairs keeps up on these."""
+    some, known = rows[trial], task.known
+    _, proba = forest_of(*(values[some] for values in grown_on))
+    said = [left_out[trial] for left_out in said]
+    return keeps_up(proba[:, known], said, task.posterior[some][:, known], task.weights[some])
+
+
+def _shifted(resp, weights, known, prior):
+    """Soft labels and weights of pairs as they would be had classes the prior, if it is given."""
+    if prior is None:
+        return resp, weights
+    counted, shifted = weights @ resp, np.zeros(resp.shape)
+    shifted[:, known] = resp[:, known] * (prior / counted[known])
+    total = shifted.sum(axis=1)
+    return shifted / total[:, None], weights * total * weights.sum()
+
+
+def _of_directions(V, resp, weights, rows, options: Options):
+    """Discriminants of directions, and leave-one-out class probabilities of evaluated pairs."""
+    known, axes = np.flatnonzero(resp.any(axis=0)), principal_axes(V, weights)
+    points, mine, ridge = PrincipalScores.of(axes, V, weights), resp[:, known], options.ridges[0]
+    found = Candidate(axes, points, mine, points.leave_one_out(mine, rows, ridge), 0.0, ridge)
+    model, pooled = _pooled_model(found, weights, rows, options)
+    maps = axes.axes.T, axes.mean, axes.axes
+    predictor, encoder = _of_features(model.widened(known, resp.shape[1]), *maps)
+    left_out = np.zeros((len(rows), resp.shape[1]))
+    left_out[:, known] = softmax(pooled, axis=1)
+    prior = weights @ resp / weights.sum()
+    return TargetModel(predictor, encoder, prior, prior), left_out
 
 
 def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
@@ -187,7 +271,7 @@ def _decided_by_discriminants(X, posterior, weights, new, options: Options):
 
 def _decided_by_forest(X, posterior, weights, new, options: Options):
     columns = column_order(X)
-    forest = grown(X[:, columns], posterior, weights, MOST_TREES)
+    forest = grown(X[:, columns], posterior, weights)
     said = forest.predict(new[:, columns]).reshape(len(new), -1)
     return np.argmax(said, axis=1)
 
@@ -244,15 +328,6 @@ def _merits(scores, posterior, weights):
     return share @ said, share @ entropy
 
 
-def _with_unpaired(chosen: Candidate, model: DistilledModel, task, posterior, rows, options):
-    """Learn once more, with rows that lack the source and what the model makes of them."""
-    others, light = some_unpaired(task.unpaired, task.unpaired_weights, task.weights)
-    believed = np.vstack([posterior, model.predict_proba(chosen.axes.scores(others))])
-    X, light = np.vstack([task.points, others]), np.append(task.weights, light)
-    chosen = best_discriminant(X, believed, light, rows, options.exponents, options.ridges)
-    return chosen, *_pooled_model(chosen, light, rows, options)
-
-
 def some_unpaired(X, weights, paired_weights):
     """Rows that lack the source, no more than can be of use, and what each weighs."""
     most = max(UNPAIRED_ROWS, UNPAIRED_SHARE * len(paired_weights))
@@ -274,10 +349,12 @@ def _pooled_model(chosen: Candidate, weights, rows, options: Options):
     n = len(weights)
     resp, Z = chosen.resp[:n], chosen.points.points[:n]  # anchors come last
     coef, shift = chosen.points.lda(chosen.resp, chosen.ridge).discriminant()
+    start = log_prior(weights @ resp / weights.sum(), options.prior)
     if not options.kernel:
         pool = calibrate([chosen.own], resp[rows], weights[rows])
         nothing = np.zeros((0, Z.shape[1])), np.zeros((len(shift), 0)), 0.0
-        return DistilledModel(pool[0] * coef.T, pool[0] * shift, *nothing), pool[0] * chosen.own
+        model = DistilledModel(pool[0] * coef.T, pool[0] * shift + start, *nothing)
+        return model, pool[0] * chosen.own + start
     curved = kernel_lda(
         Z,
         np.sum(chosen.axes.variance),
@@ -292,12 +369,23 @@ def _pooled_model(chosen: Candidate, weights, rows, options: Options):
     used = slice(None) if pool[1] else slice(0)  # a kernel without weight costs nothing
     model = DistilledModel(
         pool[0] * coef.T,
-        pool[0] * shift + pool[1] * dual_shift,
+        pool[0] * shift + pool[1] * dual_shift + start,
         curved.landmarks[used],
         pool[1] * dual_coef[used].T,
         curved.gamma,
     )
-    return model, pool[0] * chosen.own + pool[1] * curved_own
+    return model, pool[0] * chosen.own + pool[1] * curved_own + start
+
+
+def log_prior(shares, given=None):
+    """Log odds from which discriminants start.
+
+    Classes with half of an even share of the pairs, or more, start alike: what the source says of
+    shares carries its own errors. Rarer ones start with less, in proportion.
+    """
+    if given is not None:
+        return np.log(np.maximum(given, TINY))
+    return np.log(np.clip(2 * len(shares) * shares, TINY, 1.0))
 
 
 def calibrate(scores, resp, weights):

@@ -309,7 +309,7 @@ def _set_fitted(mixture, found: _Climb, n_features):
 # -- components in a modality ---------------------------------------------------------------------
 
 
-def gaussian_models(mixture, encoders, X, wanted, resp, class_proba, weights):
+def gaussian_models(mixture, encoders, X, wanted, resp, class_proba, weights, given=None):
     """Gaussian densities of the components in the latents of modalities.
 
     Parameters
@@ -325,6 +325,8 @@ def gaussian_models(mixture, encoders, X, wanted, resp, class_proba, weights):
     resp : ndarray of shape (n, K)
     class_proba : ndarray of shape (K, C)
     weights : ndarray of shape (n,)
+    given : ndarray of shape (C,), optional
+        Class prior, in place of the shares of the pairs.
 
     Returns
     -------
@@ -336,8 +338,14 @@ def gaussian_models(mixture, encoders, X, wanted, resp, class_proba, weights):
         rows = np.isfinite(latents[m]).all(axis=1)
         components = fit_components(latents[m][rows], resp[rows], weights[rows], tied)
         prior = weights[rows] @ resp[rows] @ class_proba / weights[rows].sum()
+        if given is not None:
+            times = class_proba @ np.divide(
+                given, prior, out=np.zeros_like(prior), where=prior > 0
+            )
+            scaled = components.weights * times
+            components, prior = replace(components, weights=scaled / scaled.sum()), given
         maps = encoders.coefs[m], encoders.means[m], encoders.decoders[m]
-        models[m] = TargetModel(MixtureModel(components, class_proba), maps, prior)
+        models[m] = TargetModel(MixtureModel(components, class_proba), maps, prior, prior)
     return models
 
 
@@ -378,7 +386,9 @@ def with_classes(
         dual_coef=share @ classes.dual_coef[known],
     )
     prior = counts @ class_proba / counts.sum()
-    return TargetModel(MixtureModel(model, class_proba), of_classes.encoder, prior)
+    return TargetModel(
+        MixtureModel(model, class_proba), of_classes.encoder, prior, of_classes.assumed_prior
+    )
 
 
 def _of_features(model: TargetModel):

@@ -15,6 +15,7 @@ from .._utils._rows import row_blocks, take_rows
 from .._utils._validation import FLOATS
 from ..alignment._encoder import ModalityEncoder
 from ._components import GaussianComponents
+from ._ensemble import directions, mean_proba, power_of
 from ._kernel import DistilledModel
 from ._mixture import MixtureModel
 from ._source import over_all_classes, source_posterior
@@ -38,7 +39,7 @@ class PriorModel:
 def predict_prior_only(model: TargetModel) -> TargetModel:
     """A target that says nothing but the class prior."""
     prior = model.class_prior
-    return TargetModel(PriorModel(prior), None, prior, 0.0, model.agreement, model.pvalue)
+    return TargetModel(PriorModel(prior), None, prior, prior, 0.0, model.agreement, model.pvalue)
 
 
 class ModalityClassifier(ClassifierMixin, BaseEstimator):
@@ -55,6 +56,9 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         Labels.
     class_prior_ : ndarray of shape (n_classes,)
         Class probabilities before anything is seen.
+    assumed_prior_ : ndarray of shape (n_classes,)
+        Class probabilities that discriminants start from: classes with half of an even share of
+        the pairs, or more, start alike.
     inverse_temperature_ : float
         Power to which its probabilities are raised where they are joined with the source's; zero
         where it knows nothing but the prior.
@@ -79,11 +83,21 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         ``target_space="aligned"``.
     component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
         Class probabilities of each component; only where a mixture was given.
+    direction_classifier_ : ModalityClassifier
+        The same discriminants of directions: standardized features less their mean over the row,
+        brought to length one. Only where classes were distilled on the whole of three features or
+        more, and these do not plainly harm.
+    direction_mean_, direction_weights_ : ndarray of shape (n_features,)
+        Subtracted from the features and multiplied with them, before they become directions.
     forest_ : Pipeline
-        Of a :class:`~sklearn.ensemble.RandomForestRegressor` of class probabilities, which are
-        averaged with those of the discriminants. Only where it knows what these do not.
+        Of a :class:`~sklearn.ensemble.RandomForestRegressor` of class probabilities. Only where
+        classes were distilled from 30 pairs or more, on the whole of the features, and it does
+        not plainly harm.
     forest_columns_ : ndarray of shape (n_features,)
         The order in which it takes the features.
+    calibration_exponent_ : float
+        Power of the mean of what the discriminants, those of directions and the forest say;
+        only where there are several.
     encoder_ : ModalityEncoder
         From features to what classes are told by, in place of the features: latents of a
         mixture, or scores within the aligned span. Only where it takes part.
@@ -168,6 +182,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         if feature_names is not None:
             feature_names = feature_names[blocks.of_table(m)]
         classifier.classes_, classifier.class_prior_ = classes, model.class_prior
+        classifier.assumed_prior_ = model.assumed_prior
         classifier.inverse_temperature_ = model.inverse_temperature
         classifier.n_features_in_ = len(blocks.indices(m))
         if feature_names is not None:
@@ -177,8 +192,15 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
             name = blocks.names[m]
             encoder = ModalityEncoder._from_maps(coef, mean, decoder, feature_names, name)
             classifier.encoder_ = encoder
-        if model.forest is not None:
-            classifier.forest_, classifier.forest_columns_ = model.forest, model.columns
+        views = model.views
+        if views is not None:
+            classifier.calibration_exponent_ = views.exponent
+            if views.directions is not None:
+                own = cls._from_model(views.directions, classes, blocks, m)
+                classifier.direction_classifier_ = own
+                classifier.direction_mean_, classifier.direction_weights_ = views.mean, views.unit
+            if views.forest is not None:
+                classifier.forest_, classifier.forest_columns_ = views.forest, views.columns
         if isinstance(predictor, MixtureModel):
             classifier.component_class_proba_ = predictor.component_class_proba
             predictor = predictor.components
@@ -233,10 +255,18 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
                 Z = affine(Z, encoder.coef_.T, encoder.mean_)
                 Z = as_numpy(Z).astype(np.float64, copy=False)
             out[rows] = predictor.predict_proba(as_numpy(Z))
-            if hasattr(self, "forest_"):
-                said = self.forest_.predict(as_numpy(X[rows])[:, self.forest_columns_])
-                out[rows] = (out[rows] + said) / 2
+            if hasattr(self, "calibration_exponent_"):
+                said = [out[rows], *self._other_views(as_numpy(X[rows]))]
+                out[rows] = power_of(mean_proba(said), self.calibration_exponent_)
         return out
+
+    def _other_views(self, X):
+        """Class probabilities by directions of rows and by a forest, where there are these."""
+        if hasattr(self, "direction_classifier_"):
+            along = directions(X, self.direction_mean_, self.direction_weights_)
+            yield self.direction_classifier_._predict_proba(along)
+        if hasattr(self, "forest_"):
+            yield self.forest_.predict(X[:, self.forest_columns_]).reshape(len(X), -1)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "class_prior_")
@@ -259,7 +289,6 @@ class Predictor:
     classifiers: dict[int, ModalityClassifier]  # of the other modalities
     classes: np.ndarray
     class_prior: np.ndarray
-    start: np.ndarray  # class probabilities from which the classifiers started
     fused: bool  # whether all modalities speak, or the target alone
 
     def predict_proba(self, table, X):
@@ -271,7 +300,8 @@ class Predictor:
             1.0 if m == self.source else self.classifiers[m].inverse_temperature_
             for m in modalities
         ]
-        proba, usable = fuse(said, powers, self.start, self.class_prior)
+        start = self.classifiers[self.target].assumed_prior_
+        proba, usable = fuse(said, powers, start, self.class_prior)
         missing = len(X) - int(usable.sum())
         if missing:
             name = self.blocks.names[self.target]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
 from .._utils._labels import is_blank, known_classes
+from .._utils._validation import check_option
 from ..moments._rows import ArrayRows
 
 # What single precision leaves of a sum of one.
@@ -37,6 +39,25 @@ class SoftLabels:
 def frozen(estimator) -> bool:
     """Whether an estimator is to be used as it is."""
     return isinstance(estimator, FrozenEstimator)
+
+
+def routing() -> bool:
+    """Whether metadata goes where it is asked for."""
+    return get_config().get("enable_metadata_routing", False)
+
+
+def given_prior(class_prior, classes):
+    """Shares of the classes, or None where they are to be looked for."""
+    if isinstance(class_prior, str):
+        check_option("class_prior", class_prior, ("auto", "uniform"))
+        return None if class_prior == "auto" else np.full(len(classes), 1 / len(classes))
+    prior = np.asarray(class_prior, dtype=np.float64)
+    if prior.shape != classes.shape or not (prior >= 0).all() or abs(prior.sum() - 1) > TOLERANCE:
+        raise ValueError(
+            f"class_prior={class_prior!r} must hold shares of sum 1 of the classes "
+            f"{list(classes)}, or be 'auto' or 'uniform'."
+        )
+    return prior / prior.sum()
 
 
 def with_seed(estimator, random_state):

@@ -90,12 +90,24 @@ class TargetModel:
 
     predictor: Any  # DistilledModel, MixtureModel or PriorModel
     encoder: tuple | None  # maps and mean from features to what the predictor takes
-    class_prior: np.ndarray  # (C,)
+    class_prior: np.ndarray  # (C,): answer where nothing is seen
+    assumed_prior: np.ndarray  # (C,): what its probabilities start from
     inverse_temperature: float = 1.0  # power of its probabilities beside the source's
     agreement: float | None = None  # with the source: 0 is chance, 1 the most there can be
     pvalue: float = 1.0  # of that agreement, were the pairs shuffled
-    forest: Any = None  # of the features in the order of columns; says as much as the predictor
-    columns: np.ndarray | None = None
+    views: "OtherViews | None" = None
+
+
+@dataclass(frozen=True)
+class OtherViews:
+    """Models beside that of the features, and the power of the mean of what all say."""
+
+    exponent: float
+    mean: np.ndarray  # (d,): of the features that have directions
+    unit: np.ndarray  # (d,)
+    directions: TargetModel | None = None
+    forest: Any = None
+    columns: np.ndarray | None = None  # order in which the forest takes the features
 
 
 def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferTask:

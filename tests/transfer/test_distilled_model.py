@@ -33,7 +33,8 @@ def classifier(model, maps, d):
     coef, mean, _ = maps
     direct, n_classes = model.of_features(coef, mean), len(model.intercept)
     predictor, encoder = (model, maps) if direct is None else (direct, None)
-    target = TargetModel(predictor, encoder, np.full(n_classes, 1 / n_classes))
+    even = np.full(n_classes, 1 / n_classes)
+    target = TargetModel(predictor, encoder, even, even)
     return ModalityClassifier._from_model(target, np.arange(n_classes), resolve([1, d], d + 1), 1)
 
 
