@@ -299,9 +299,8 @@ def best_discriminant(X, posterior, weights, rows, exponents, ridges) -> Candida
     def tried(exponent, ridge):
         resp = expected_classes(points, posterior, exponent, ridge)
         own = points.leave_one_out(resp, rows, ridge)
-        ratios = likelihood_ratios(own, given, share, POWERS)
-        best = ratios[np.argmax(ratios @ share)]
-        return Candidate(axes, points, resp, own, exponent, ridge), best
+        shared = most_shared(own, given, share)
+        return Candidate(axes, points, resp, own, exponent, ridge), shared
 
     first = [tried(exponent, ridges[0]) for exponent in exponents]
     shared = [share @ ratios for _, ratios in first]
@@ -352,6 +351,12 @@ def likelihood_ratios(scores, posterior, share, powers):
         proba = np.exp(power * scores)
         values[k] = np.log(np.einsum("ic,ic->i", proba, given) / (proba @ prior))
     return values
+
+
+def most_shared(scores, posterior, share, powers=POWERS):
+    """The same (n,) at the power of the largest mean."""
+    ratios = likelihood_ratios(scores, posterior, share, powers)
+    return ratios[np.argmax(ratios @ share)]
 
 
 def inverse_temperature(scores, posterior, weights) -> float:

@@ -15,10 +15,10 @@ pair left out in turn, shares most with the source,
 their mutual information as far as classes carry it: no label of the target is seen. A ridge
 smaller than the first one is taken where it gains more than its standard error. Where pairs are
 few, the labelled rows of the source help: what the aligner makes of their class means are anchors
-of the classes in the target, taken if cross-validation finds decisions no worse with them and
-cross-entropy better: with aligners that have not seen the held-out pairs. Rows that lack the
-source take part, too: what the model makes of them is the posterior that stays their factor when
-the model is learned again, with them.
+of the classes in the target, taken where cross-validated discriminants share more with the source
+by more than the standard error: with aligners that have not seen the held-out pairs. Rows that
+lack the source take part, too: what the model makes of them is the posterior that stays their
+factor when the model is learned again, with them.
 
 Two discriminants speak for the target, a linear one of its features and one of kernel features.
 They are pooled as :math:`\log p(c \mid x_2) = a\,d_c(x_2) + b\,d'_c(x_2) + \text{const}`, with the
@@ -52,7 +52,9 @@ from ._discriminant import (
     affordable_rows,
     best_discriminant,
     expected_classes,
+    gains_more_than_its_error,
     inverse_temperature,
+    most_shared,
     principal_axes,
 )
 from ._ensemble import (
@@ -118,21 +120,25 @@ def distil(task: TransferTask, **options) -> TargetModel:
     if task.anchors is not None and choices.anchor_weights:
         chosen = _with_anchors(chosen, task, posterior, rows, choices)
     X, heavy = task.points, weights
-    model, pooled = _pooled_model(chosen, heavy, rows, choices)
+    model, pooled = _pooled_model(chosen, heavy, rows, choices)  # anchors come last
     if len(task.unpaired):
         others, light = some_unpaired(task.unpaired, task.unpaired_weights, weights)
         believed = np.vstack([posterior, model.predict_proba(chosen.axes.scores(others))])
         X, heavy = np.vstack([X, others]), np.append(weights, light)
         chosen = best_discriminant(X, believed, heavy, rows, choices.exponents, choices.ridges)
         model, pooled = _pooled_model(chosen, heavy, rows, choices)
-    resp = np.zeros((len(X), n_classes))
-    resp[:, known] = chosen.resp[: len(X)]  # anchors come last
+    resp = np.zeros((len(chosen.resp), n_classes))
+    resp[:, known] = chosen.resp
     # anchors and unpaired rows move the origin of the axes away from the mean
     coef, decoder = task.standardization.maps(chosen.axes.axes)
     mean = task.standardization.mean + decoder @ (chosen.axes.mean @ chosen.axes.axes)
     own, views = softmax(pooled, axis=1), None
     if task.standardization.basis is None:
-        own, views = _with_other_views(task, X, resp, heavy, rows, own, choices)
+        if task.anchors is not None and len(resp) > len(X):
+            X = np.vstack([X, task.anchors.points])
+        own, views = _with_other_views(
+            task, X, resp, chosen.points.weights, len(heavy), rows, own, choices
+        )
     agreement, pvalue = _agreement(task, posterior, np.argmax(own, axis=1), rows, choices)
     predictor, encoder = _of_features(model.widened(known, n_classes), coef, mean, decoder)
     counted, assumed = weights @ resp[: len(weights)] / weights.sum(), np.zeros(n_classes)
@@ -155,8 +161,10 @@ def _of_features(model: DistilledModel, coef, mean, decoder):
     return (model, (coef, mean, decoder)) if direct is None else (direct, None)
 
 
-def _with_other_views(task: TransferTask, X, resp, weights, rows, own, options: Options):
+def _with_other_views(task: TransferTask, X, resp, weights, n, rows, own, options: Options):
     """Models of directions and a forest, beside the discriminants of the features.
+
+    Of the rows the pairs come first; after ``n`` of them come anchors.
 
     Returns
     -------
@@ -169,7 +177,8 @@ def _with_other_views(task: TransferTask, X, resp, weights, rows, own, options: 
     views, said = {}, [own]
     used = standard.unit > 0
     if options.directions and used.sum() >= LEAST_FEATURES:
-        along, proba = _of_directions(directions(X, 0.0, used), resp, weights, rows, options)
+        V = directions(X, 0.0, used)
+        along, proba = _of_directions(V, resp, weights, rows, n, options)
         if keeps_up(proba[:, known], said, *evidence):
             views["directions"] = along
             said.append(proba[:, known])
@@ -215,12 +224,15 @@ def _shifted(resp, weights, known, prior):
     return shifted / total[:, None], weights * total * weights.sum()
 
 
-def _of_directions(V, resp, weights, rows, options: Options):
-    """Discriminants of directions, and leave-one-out class probabilities of evaluated pairs."""
+def _of_directions(V, resp, weights, rows, n, options: Options):
+    """Discriminants of directions, and leave-one-out class probabilities of evaluated pairs.
+
+    After the first ``n`` rows come anchors, of which kernels know nothing.
+    """
     known, axes = np.flatnonzero(resp.any(axis=0)), principal_axes(V, weights)
     points, mine, ridge = PrincipalScores.of(axes, V, weights), resp[:, known], options.ridges[0]
     found = Candidate(axes, points, mine, points.leave_one_out(mine, rows, ridge), 0.0, ridge)
-    model, pooled = _pooled_model(found, weights, rows, options)
+    model, pooled = _pooled_model(found, weights[:n], rows, options)
     maps = axes.axes.T, axes.mean, axes.axes
     predictor, encoder = _of_features(model.widened(known, resp.shape[1]), *maps)
     left_out = np.zeros((len(rows), resp.shape[1]))
@@ -296,11 +308,11 @@ def _with_anchors(plain: Candidate, task, posterior, rows, options: Options) -> 
             features, believed, heavy, rows, options.exponents, options.ridges
         )
     scores = _cross_validated(candidates, anchors, X, posterior, weights, options)
-    merits = {weight: _merits(found, posterior, weights) for weight, found in scores.items()}
-    best = min(options.anchor_weights, key=lambda weight: merits[weight][1])
-    agrees, entropy = merits[best]
-    better = agrees >= merits[0.0][0] - 1e-9 and entropy < merits[0.0][1]
-    return candidates[best] if better else plain
+    share = weights / weights.sum()
+    shared = {w: most_shared(found, posterior, share) for w, found in scores.items()}
+    best = max(options.anchor_weights, key=lambda weight: share @ shared[weight])
+    gains = gains_more_than_its_error(shared[best], shared[0.0], share)
+    return candidates[best] if gains else plain
 
 
 def _cross_validated(candidates, anchors: Anchors, X, posterior, weights, options: Options):
@@ -317,15 +329,6 @@ def _cross_validated(candidates, anchors: Anchors, X, posterior, weights, option
             coef, shift = learned.lda(resp, candidate.ridge).discriminant()
             scores[weight][held] = axes.scores(X[held]) @ coef + shift
     return scores
-
-
-def _merits(scores, posterior, weights):
-    """Mean posterior of the decisions, and cross-entropy at the best temperature."""
-    share = weights / weights.sum()
-    said = posterior[np.arange(len(scores)), np.argmax(scores, axis=1)]
-    scale = calibrate([scores], posterior, weights)[0]
-    entropy = -np.sum(posterior * log_softmax(scale * scores, axis=1), axis=1)
-    return share @ said, share @ entropy
 
 
 def some_unpaired(X, weights, paired_weights):

@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .._utils._rows import spread_rows
-from ._discriminant import INDIFFERENT, likelihood_ratios
+from ._discriminant import INDIFFERENT, most_shared
 
 TREES = 60
 # Pairs that a forest is grown on, evenly spread, where there are more.
@@ -104,8 +104,7 @@ def keeps_up(proba, said, posterior, weights) -> bool:
 
 
 def _shared(proba, posterior, share):
-    ratios = likelihood_ratios(np.log(proba + TINY), posterior, share, POWERS)
-    return ratios[np.argmax(ratios @ share)]
+    return most_shared(np.log(proba + TINY), posterior, share, POWERS)
 
 
 # -- forests --------------------------------------------------------------------------------------
