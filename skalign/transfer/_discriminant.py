@@ -35,6 +35,7 @@ from scipy.special import softmax
 
 from .._utils._linalg import gram_svd
 from .._utils._rows import row_blocks, spread_rows
+from ._task import Anchors
 
 # Ridge, in shares of the mean variance: covariances within classes come from soft labels. Less of
 # it is for directions that are loud and tell nothing, beside quiet ones that tell classes apart.
@@ -94,8 +95,9 @@ def principal_axes(X, weights) -> PrincipalAxes:
 
 
 def _covariance(X, mean, share):
-    out = np.zeros((X.shape[1], X.shape[1]))
-    for s in row_blocks(len(X), X.shape[1], least=X.shape[1]):  # fewer rows than sums do not pay
+    d = X.shape[1]
+    out = np.zeros((d, d))
+    for s in row_blocks(len(X), d, d):  # fewer rows than sums do not pay
         root = (X[s] - mean) * np.sqrt(share[s])[:, None]
         out += root.T @ root
     return out
@@ -395,3 +397,49 @@ def _affine(points, coef, intercept):
     out = coef.T @ points.T
     out += intercept[:, None]
     return out.T
+
+
+# -- anchors --------------------------------------------------------------------------------------
+
+
+def beside(anchors: Anchors, X, posterior, weights, weight, points=None):
+    """Pairs and anchors of a weight together: features, posterior, weights."""
+    if not weight:
+        return X, posterior, weights
+    points = anchors.points if points is None else points
+    certain = np.eye(posterior.shape[1])[anchors.classes]
+    heavy = np.append(weights, np.full(len(points), weight))
+    return np.vstack([X, points]), np.vstack([posterior, certain]), heavy
+
+
+def best_anchored(plain: Candidate, task, posterior, rows, options) -> Candidate:
+    """Discriminants with anchors of the weight that cross-validates best, or without any."""
+    X, weights, anchors = task.points, task.weights, task.anchors
+    candidates = {0.0: plain}
+    for weight in options.anchor_weights:
+        features, believed, heavy = beside(anchors, X, posterior, weights, weight)
+        candidates[weight] = best_discriminant(
+            features, believed, heavy, rows, options.exponents, options.ridges
+        )
+    scores = _cross_validated(candidates, anchors, X, posterior, weights, options)
+    share = weights / weights.sum()
+    shared = {w: most_shared(found, posterior, share) for w, found in scores.items()}
+    best = max(options.anchor_weights, key=lambda weight: share @ shared[weight])
+    gains = gains_more_than_its_error(shared[best], shared[0.0], share)
+    return candidates[best] if gains else plain
+
+
+def _cross_validated(candidates, anchors: Anchors, X, posterior, weights, options):
+    """Discriminants (n, C) of pairs that neither they nor their anchors have seen, by weight."""
+    scores = {weight: np.empty_like(posterior) for weight in candidates}
+    for held, points in anchors.folds:
+        kept = np.setdiff1d(np.arange(len(X)), held)
+        seen = X[kept], posterior[kept], weights[kept]
+        for weight, candidate in candidates.items():
+            features, believed, heavy = beside(anchors, *seen, weight, points)
+            axes = principal_axes(features, heavy)
+            learned = PrincipalScores.of(axes, features, heavy)
+            resp = expected_classes(learned, believed, candidate.exponent, candidate.ridge)
+            coef, shift = learned.lda(resp, candidate.ridge).discriminant()
+            scores[weight][held] = axes.scores(X[held]) @ coef + shift
+    return scores

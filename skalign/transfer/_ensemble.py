@@ -20,12 +20,22 @@ plainly more with the source, by three standard errors.
 """
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .._utils._rows import spread_rows
-from ._discriminant import INDIFFERENT, most_shared
+from ._discriminant import (
+    INDIFFERENT,
+    TINY,
+    Candidate,
+    PrincipalScores,
+    most_shared,
+    principal_axes,
+)
+from ._kernel import Options, calibrate, of_features, pooled_model
+from ._task import OtherViews, TargetModel, TransferTask
 
 TREES = 60
 # Pairs that a forest is grown on, evenly spread, where there are more.
@@ -49,7 +59,6 @@ TRIAL_ROWS, MANY = 1000, 4
 PLAINLY = 3.0
 # Powers of probabilities at which what is shared is looked at.
 POWERS = np.geomspace(0.3, 20.0, 20)
-TINY = 1e-12
 
 
 def directions(X, mean, unit):
@@ -161,3 +170,86 @@ def forest_of(X, resp, weights):
     proba = forest.predict(X).reshape(resp.shape)
     proba[rows] = out_of_bag(forest, *some)
     return forest, proba
+
+
+# -- all together ---------------------------------------------------------------------------------
+
+
+def with_other_views(task: TransferTask, X, resp, weights, n, rows, own, options: Options):
+    """Models of directions and a forest, beside the discriminants of the features.
+
+    Of the rows the pairs come first; after ``n`` of them come anchors.
+
+    Returns
+    -------
+    own : ndarray of shape (len(rows), len(task.known))
+        Class probabilities of the evaluated pairs by the mean of all, that have not seen them.
+    views : OtherViews or None
+    """
+    standard, known = task.standardization, task.known
+    evidence = task.posterior[rows][:, known], task.weights[rows]
+    views, said = {}, [own]
+    used = standard.unit > 0
+    if options.directions and used.sum() >= LEAST_FEATURES:
+        V = directions(X, 0.0, used)
+        along, proba = _of_directions(V, resp, weights, rows, n, options)
+        if keeps_up(proba[:, known], said, *evidence):
+            views["directions"] = along
+            said.append(proba[:, known])
+    if options.forest and len(task.weights) >= LEAST:
+        columns, grown_on = _for_trees(task, resp, known, options)
+        trial = spread_rows(len(rows), TRIAL_ROWS)
+        if len(rows) < MANY * len(trial) or _is_promising(grown_on, rows, trial, said, task):
+            forest, proba = forest_of(*grown_on)
+            if keeps_up(proba[rows][:, known], said, *evidence):
+                views["forest"], views["columns"] = forest, columns
+                said.append(proba[rows][:, known])
+    if not views:
+        return own, None
+    own = mean_proba(said)
+    exponent = calibrate([np.log(own + TINY)], resp[rows][:, known], task.weights[rows])[0]
+    exponent = max(exponent, TINY)  # impossible classes stay so
+    return power_of(own, exponent), OtherViews(exponent, standard.mean, standard.unit, **views)
+
+
+def _for_trees(task: TransferTask, resp, known, options: Options):
+    """An order of the columns, and the features in it, soft labels and weights of the pairs."""
+    standard, columns = task.standardization, column_order(task.points)
+    features = (task.points * standard.scale + standard.mean)[:, columns]
+    labels = _shifted(resp[: len(features)], task.weights, known, options.prior)
+    return columns, (features, *labels)
+
+
+def _is_promising(grown_on, rows, trial, said, task: TransferTask) -> bool:
+    """Whether a forest of some of the pairs keeps up on these."""
+    some, known = rows[trial], task.known
+    _, proba = forest_of(*(values[some] for values in grown_on))
+    said = [left_out[trial] for left_out in said]
+    return keeps_up(proba[:, known], said, task.posterior[some][:, known], task.weights[some])
+
+
+def _shifted(resp, weights, known, prior):
+    """Soft labels and weights of pairs as they would be had classes the prior, if it is given."""
+    if prior is None:
+        return resp, weights
+    counted, shifted = weights @ resp, np.zeros(resp.shape)
+    shifted[:, known] = resp[:, known] * (prior / counted[known])
+    total = shifted.sum(axis=1)
+    return shifted / total[:, None], weights * total * weights.sum()
+
+
+def _of_directions(V, resp, weights, rows, n, options: Options):
+    """Discriminants of directions, and leave-one-out class probabilities of evaluated pairs.
+
+    After the first ``n`` rows come anchors, of which kernels know nothing.
+    """
+    known, axes = np.flatnonzero(resp.any(axis=0)), principal_axes(V, weights)
+    points, mine, ridge = PrincipalScores.of(axes, V, weights), resp[:, known], options.ridges[0]
+    found = Candidate(axes, points, mine, points.leave_one_out(mine, rows, ridge), 0.0, ridge)
+    model, pooled = pooled_model(found, weights[:n], rows, options)
+    maps = axes.axes.T, axes.mean, axes.axes
+    predictor, encoder = of_features(model.widened(known, resp.shape[1]), *maps)
+    left_out = np.zeros((len(rows), resp.shape[1]))
+    left_out[:, known] = softmax(pooled, axis=1)
+    prior = weights @ resp / weights.sum()
+    return TargetModel(predictor, encoder, prior, prior), left_out

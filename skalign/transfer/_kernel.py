@@ -23,9 +23,20 @@ model of scores is one of features, too, and the product with the axes is saved.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from .._utils._rows import row_blocks, spread_rows
-from ._discriminant import RIDGE, SoftLDA, axes_of
+from ._discriminant import (
+    EXPONENTS,
+    RIDGE,
+    RIDGES,
+    TINY,
+    Candidate,
+    SoftLDA,
+    axes_of,
+)
+from ._task import ANCHOR_WEIGHTS
 
 # Width of the kernel: exp(-BANDWIDTH |a - b|^2 / total variance).
 BANDWIDTH = 0.3
@@ -216,3 +227,95 @@ class DistilledModel:
         linear[:, :-2] = self.coef[classes]
         linear[:, -1] = self.intercept[classes]
         return np.vstack([exponents(self.landmarks, self.gamma), linear])
+
+
+# -- both together -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Options:
+    """Hyperparameters of :func:`skalign.transfer._distillation.distil`."""
+
+    exponents: tuple[float, ...] = EXPONENTS
+    anchor_weights: tuple[float, ...] = ANCHOR_WEIGHTS
+    ridges: tuple[float, ...] = RIDGES
+    bandwidth: float = BANDWIDTH
+    n_landmarks: int = LANDMARKS
+    prior: np.ndarray | None = None  # (n_classes,): None looks at the shares of the pairs
+    kernel: bool = True
+    directions: bool = True
+    forest: bool = True
+
+
+def pooled_model(chosen: Candidate, weights, rows, options: Options):
+    """Pool the linear discriminant with one of kernel features.
+
+    Returns
+    -------
+    model : DistilledModel
+        Of the scores.
+    pooled : ndarray of shape (len(rows), C)
+        Leave-one-out discriminants of the evaluated pairs.
+    """
+    n = len(weights)
+    resp, Z = chosen.resp[:n], chosen.points.points[:n]  # anchors come last
+    coef, shift = chosen.points.lda(chosen.resp, chosen.ridge).discriminant()
+    start = log_prior(weights @ resp / weights.sum(), options.prior)
+    if not options.kernel:
+        pool = calibrate([chosen.own], resp[rows], weights[rows])
+        nothing = np.zeros((0, Z.shape[1])), np.zeros((len(shift), 0)), 0.0
+        model = DistilledModel(pool[0] * coef.T, pool[0] * shift + start, *nothing)
+        return model, pool[0] * chosen.own + start
+    curved = kernel_lda(
+        Z,
+        np.sum(chosen.axes.variance),
+        resp,
+        weights,
+        bandwidth=options.bandwidth,
+        n_landmarks=options.n_landmarks,
+    )
+    curved_own = curved.leave_one_out(Z[rows], resp[rows], weights[rows])
+    pool = calibrate([chosen.own, curved_own], resp[rows], weights[rows])
+    dual_coef, dual_shift = curved.discriminant()
+    used = slice(None) if pool[1] else slice(0)  # a kernel without weight costs nothing
+    model = DistilledModel(
+        pool[0] * coef.T,
+        pool[0] * shift + pool[1] * dual_shift + start,
+        curved.landmarks[used],
+        pool[1] * dual_coef[used].T,
+        curved.gamma,
+    )
+    return model, pool[0] * chosen.own + pool[1] * curved_own + start
+
+
+def log_prior(shares, given=None):
+    """Log odds from which discriminants start.
+
+    Classes with half of an even share of the pairs, or more, start alike: what the source says of
+    shares carries its own errors. Rarer ones start with less, in proportion.
+    """
+    if given is not None:
+        return np.log(np.maximum(given, TINY))
+    return np.log(np.clip(2 * len(shares) * shares, TINY, 1.0))
+
+
+def calibrate(scores, resp, weights):
+    """Non-negative weights of discriminants that predict ``resp`` best, by cross-entropy."""
+    share = weights / weights.sum()
+    scores = [s - s.max(axis=1, keepdims=True) for s in scores]
+
+    def loss(pool):
+        log_proba = log_softmax(sum(w * s for w, s in zip(pool, scores, strict=True)), axis=1)
+        error = (np.exp(log_proba) - resp) * share[:, None]
+        gradient = np.array([np.sum(error * s) for s in scores])
+        return -np.sum(share[:, None] * resp * log_proba), gradient
+
+    start = np.full(len(scores), 0.3 / len(scores))
+    bounds = [(0, None)] * len(scores)
+    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+
+
+def of_features(model: DistilledModel, coef, mean, decoder):
+    """Model of features where there is one, or else of scores, and the maps to these."""
+    direct = model.of_features(coef, mean)
+    return (model, (coef, mean, decoder)) if direct is None else (direct, None)

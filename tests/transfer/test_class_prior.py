@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
-from skalign.transfer._distillation import log_prior
+from skalign.transfer._kernel import log_prior
 
 few = settings(max_examples=30, deadline=None)
 

@@ -20,7 +20,8 @@ from skalign.transfer._discriminant import (
     best_discriminant,
     inverse_temperature,
 )
-from skalign.transfer._distillation import calibrate, distil
+from skalign.transfer._distillation import distil
+from skalign.transfer._kernel import calibrate
 from skalign.transfer._task import Anchors, Standardization, TransferTask
 
 few = settings(max_examples=20, deadline=None)
