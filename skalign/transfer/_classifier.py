@@ -51,11 +51,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     By default components are classes, and the target is classified on the *whole* of its features,
     not in the aligned space: these hold more than what modalities share linearly. Its
     discriminants are distilled from the source by an EM that keeps the source's posterior as a
-    factor, :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`, with :math:`\lambda` chosen
-    by what both share, each pair left out. A linear discriminant is pooled with one of Gaussian
-    kernel features; the mean of it, of the same on directions of rows and of a forest is what
-    predicts. The aligner says whether pairs share anything, and carries class means of the source
-    over to the target where these help.
+    factor, :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`. The mean of linear and
+    kernel discriminants, of the same on directions of rows, and of a forest predicts. The aligner
+    says whether pairs share anything, and carries class means of the source over to the target.
     ``target_space="aligned"`` keeps to the aligned span. Given components (``mixture``) are fitted
     in the aligned space to what the source says there; the target learns them in the same way.
 
@@ -118,6 +116,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         ``predict_from="available"`` of all modalities but the source.
     source_, target_ : int
         Positions of the source and the target.
+    source_inverse_temperature_ : float
+        Power of the source's probabilities beside others: below one where it is surer than right
+        on labelled rows held out; one where it is frozen, or ``predict_from="target"``.
     agreement_ : float
         How far leave-one-out decisions of the target agree with the source on the pairs: 0 is
         chance, 1 the most that the source's doubt allows. Only where ``mixture`` is None.
@@ -354,10 +355,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             aligner._learn(seen, column_names(template), self.__dict__)
         self._say(f"source: {known.sum():,} labelled rows of {len(y):,}")
         estimator = with_seed(clone(self._estimator()), self.random_state)
-        self.classes_, soft = soft_labels(
-            estimator, blocks.select(table), y, known, rows, roles, to_estimator
-        )
+        asked = roles, to_estimator, self.predict_from == "available"
+        self.classes_, soft = soft_labels(estimator, blocks.select(table), y, known, rows, *asked)
         self.estimator_, self.aligner_ = estimator, aligner
+        self.source_inverse_temperature_ = soft.power
         return soft if weighted else replace(soft, rows=rows.unweighted())
 
     def _unfitted_aligner(self):
@@ -478,7 +479,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     def _predictor(self):
         blocks, fused = self.aligner_._blocks, self.predict_from == "available"
         said = self.estimator_, self.classifiers_, self.classes_, self.class_prior_
-        return Predictor(blocks, self.source_, self.target_, *said, fused)
+        power = self.source_inverse_temperature_
+        return Predictor(blocks, self.source_, self.target_, *said, power, fused)
 
     def _mapped(self, function, X, n_columns, dtype):
         """A function of rows, which are in memory, or of chunks when asked for."""

@@ -18,7 +18,7 @@ from ._components import GaussianComponents
 from ._ensemble import directions, mean_proba, power_of
 from ._kernel import DistilledModel
 from ._mixture import MixtureModel
-from ._source import over_all_classes, source_posterior
+from ._source import SURE, over_all_classes, source_posterior
 from ._task import TargetModel
 
 # Rows that are classified at a time, or more: bounds the memory of densities.
@@ -289,6 +289,7 @@ class Predictor:
     classifiers: dict[int, ModalityClassifier]  # of the other modalities
     classes: np.ndarray
     class_prior: np.ndarray
+    source_power: float
     fused: bool  # whether all modalities speak, or the target alone
 
     def predict_proba(self, table, X):
@@ -297,7 +298,7 @@ class Predictor:
         modalities = [self.source, *self.classifiers] if self.fused else [self.target]
         said = list(self.what_each_says(table, X, present, modalities))
         powers = [
-            1.0 if m == self.source else self.classifiers[m].inverse_temperature_
+            self.source_power if m == self.source else self.classifiers[m].inverse_temperature_
             for m in modalities
         ]
         start = self.classifiers[self.target].assumed_prior_
@@ -388,12 +389,12 @@ def fuse(probas, powers, prior, otherwise):
         Whether anything was said.
     """
     said = np.array([np.isfinite(proba[:, 0]) for proba in probas])
-    log_prior = np.log(np.maximum(prior, np.finfo(float).tiny))
+    log_prior = np.log(np.maximum(prior, SURE))
     total = np.tile(log_prior, (said.shape[1], 1))
     out = np.tile(otherwise, (said.shape[1], 1))
     for rows, proba, power in zip(said, probas, powers, strict=True):
         out[rows] = proba[rows]
-        log_proba = np.log(np.maximum(proba[rows], np.finfo(float).tiny))
+        log_proba = np.log(np.maximum(proba[rows], SURE))
         total[rows] += power * (log_proba - log_prior)
     several = said.sum(axis=0) > 1
     out[several] = softmax(total[several], axis=1)

@@ -1,12 +1,15 @@
 """The classifier of the source modality: fitted, or frozen, and what it says of pairs."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import log_softmax
 from sklearn import get_config
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -18,6 +21,11 @@ from ..moments._rows import ArrayRows
 
 # What single precision leaves of a sum of one.
 TOLERANCE = 1e-3
+# Folds of the labelled rows in which a source classifier is calibrated, the powers that are tried,
+# and the probability that stands for an impossible class: powers of zero are zero.
+FOLDS = 5
+SOURCE_POWERS = np.geomspace(0.01, 1.0, 50)
+SURE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class SoftLabels:
     pairs: np.ndarray  # rows that have the source and another modality
     posterior: np.ndarray  # (len(pairs), C)
     means: np.ndarray  # (C, n_features): of rows of the source alone, by the class it gives them
+    power: float  # of the source's probabilities beside other modalities
 
     def block(self, m: int) -> np.ndarray:
         """A modality of all rows."""
@@ -72,7 +81,7 @@ def with_seed(estimator, random_state):
     return estimator.set_params(**unset) if unset else estimator
 
 
-def soft_labels(estimator, table, y, known, rows: ArrayRows, roles: tuple[int, int], params):
+def soft_labels(estimator, table, y, known, rows: ArrayRows, roles, params, calibrated):
     """Step 1: fit the source classifier, and ask it what it thinks of the pairs.
 
     Parameters
@@ -90,6 +99,8 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, roles: tuple[int, i
         Positions of source and target.
     params : dict
         Metadata of the fit, one value a row.
+    calibrated : bool
+        Whether the source is to stand beside other modalities.
 
     Returns
     -------
@@ -108,7 +119,11 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, roles: tuple[int, i
     labelled, pairs = np.flatnonzero(known & has), np.flatnonzero(has & (present.sum(axis=1) > 1))
     params = {key: np.asarray(vector_as_numpy(v))[labelled] for key, v in params.items()}
     columns = blocks.columns[source]
-    _fit(estimator, select(table, columns, labelled), y[labelled], params, blocks.names[source])
+    seen = select(table, columns, labelled)
+    _fit(estimator, seen, y[labelled], params, blocks.names[source])
+    power = 1.0
+    if calibrated:
+        power = held_out_power(estimator, seen, y[labelled], weights[labelled], params)
     posterior = source_posterior(estimator, select(table, columns, pairs), pairs)
     classes, posterior = over_all_classes(estimator.classes_, y[known & (weights > 0)], posterior)
     alone = np.flatnonzero(has & (present.sum(axis=1) == 1))
@@ -121,7 +136,14 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, roles: tuple[int, i
             mine = alone[decided == label]
             if len(mine):
                 means[c, own] = weights[mine] @ rows.X[np.ix_(mine, own)] / weights[mine].sum()
-    return classes, SoftLabels(rows, present, weights, pairs, posterior, means)
+    return classes, SoftLabels(rows, present, weights, pairs, posterior, means, power)
+
+
+def _plain(labels):
+    """Labels, numbers that were in an array of objects as numbers."""
+    if labels.dtype.kind == "O" and len(labels) and not isinstance(labels[0], str):
+        return np.array(labels.tolist())
+    return labels
 
 
 def _fit(estimator, block, labels, params, name):
@@ -143,11 +165,49 @@ def _fit(estimator, block, labels, params, name):
                 f"the labelled rows of the source modality {name!r} hold a single class, "
                 f"{classes.tolist()[0]!r}: a classifier needs at least two classes."
             )
-        if labels.dtype.kind == "O" and not isinstance(classes[0], str):
-            labels = np.array(labels.tolist())  # numbers that were in object labels
-        estimator.fit(block, labels, **params)
+        estimator.fit(block, _plain(labels), **params)
     if len(estimator.classes_) < 2:
         raise ValueError("estimator knows a single class: a classifier needs at least two.")
+
+
+def held_out_power(estimator, block, labels, weights, params) -> float:
+    """Power of its probabilities at which a source classifier is as sure as it is right.
+
+    It predicts labelled rows that it has not seen, in folds (by ``groups``, if it has these), and
+    the power of largest likelihood of their labels is taken, one at most. Beside another modality
+    a source that is sure and wrong would drown it.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Is cloned; one that is frozen is taken at its word.
+    block : array or dataframe of shape (n, d)
+        Of the source, of the labelled rows.
+    labels, weights : ndarray of shape (n,)
+    params : dict
+        Metadata of its fit.
+    """
+    labels = _plain(labels)
+    known, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    n_folds = min([FOLDS, *counts.tolist()])
+    if frozen(estimator) or n_folds < 2:
+        return 1.0
+    groups = params.get("groups")
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    said = np.zeros((len(labels), len(known)))
+    for train, held in kind(n_folds).split(codes, codes, groups):
+        again, given = clone(estimator), {key: v[train] for key, v in params.items()}
+        with warnings.catch_warnings():  # what it warned of with all rows, it has warned of
+            warnings.simplefilter("ignore")
+            again.fit(select(block, slice(None), train), labels[train], **given)
+        rows = select(block, slice(None), held)
+        proba = over_all_classes(again.classes_, known, source_posterior(again, rows, held))[1]
+        said[held] = proba
+    log_proba, every = np.log(np.maximum(said, SURE)), np.arange(len(codes))
+    likelihood = [
+        weights @ log_softmax(power * log_proba, axis=1)[every, codes] for power in SOURCE_POWERS
+    ]
+    return float(SOURCE_POWERS[np.argmax(likelihood)])
 
 
 def weight_parameter(estimator) -> str:

@@ -14,9 +14,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner, stack_modalities
 from skalign.datasets import make_paired_gaussians
+from skalign.transfer._source import held_out_power
 
 WIDTHS = [6, 9]
 
@@ -245,6 +247,47 @@ def test_available_joins_what_a_row_has(data):
     with pytest.warns(UserWarning, match="1 of 2 rows lack every modality, the first is row 1"):
         proba = model.predict_proba(np.vstack([pairs[:1], np.full((1, 15), np.nan)]))
     np.testing.assert_allclose(proba[1], model.class_prior_)
+
+
+def noisy_pairs(rng, n):
+    """Two modalities that each know something of three classes."""
+    y = rng.integers(3, size=n)
+    both = [1.2 * np.eye(3)[y] + rng.normal(size=(n, 3)) for _ in range(2)]
+    return np.hstack(both), y
+
+
+@pytest.mark.parametrize("teacher", [DecisionTreeClassifier(random_state=0), GaussianNB()])
+def test_a_source_that_is_sure_and_wrong_drowns_nobody(teacher):
+    """A tree is sure of every row: beside it the target still has a word."""
+    (X, y), (Z, truth) = (noisy_pairs(np.random.default_rng(seed), 900) for seed in (0, 1))
+    labels = np.where(np.arange(900) < 300, y, -1)
+    model = CrossModalTransferClassifier(
+        teacher, aligner=NullSpaceAligner(modalities=[3, 3]), predict_from="available"
+    ).fit(X, labels)
+    joined, power = model.score(Z, truth), model.source_inverse_temperature_
+    assert 0 < power <= 1
+    assert (power < 0.2) == isinstance(teacher, DecisionTreeClassifier)
+    alone = model.set_params(predict_from="target").score(Z, truth)
+    assert joined > alone
+    assert joined > model.estimator_.score(Z[:, :3], truth)
+
+
+def test_held_out_power_is_that_of_largest_likelihood():
+    """Probabilities that are what they say need none; those that are squared need a root."""
+    rng = np.random.default_rng(0)
+
+    class Sure(GaussianNB):
+        def predict_proba(self, X):
+            proba = super().predict_proba(X) ** 4
+            return proba / proba.sum(axis=1, keepdims=True)
+
+    X, y = noisy_pairs(rng, 4000)
+    powers = [
+        held_out_power(model, X[:, :3], y, np.ones(4000), {}) for model in (GaussianNB(), Sure())
+    ]
+    np.testing.assert_allclose(powers, [1, 0.25], rtol=0.1)
+    assert held_out_power(GaussianNB(), X[:3, :3], np.arange(3), np.ones(3), {}) == 1
+    assert held_out_power(FrozenEstimator(Sure().fit(X, y)), X, y, np.ones(4000), {}) == 1
 
 
 def test_three_modalities():
