@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -161,6 +162,11 @@ def logistic():
     return LogisticRegression(max_iter=1000)  # the default source classifier of skalign
 
 
+def taught(model, X, y):
+    """The model, or one that knows nothing else where there is but one class."""
+    return (model if len(np.unique(y)) > 1 else DummyClassifier()).fit(X, y)
+
+
 def reduced(X, rows):
     """Standard scores; beyond 100 columns (or half the rows), leading principal ones."""
     X = StandardScaler().fit(X[rows]).transform(X)
@@ -184,9 +190,9 @@ def others(s):
     variates1, variates2 = canonical_variates(X1, X2, U, k)
     found = {
         "paper": null_space(s),
-        "pseudo LR": (logistic().fit(X2[U], hard), X2),
+        "pseudo LR": (taught(logistic(), X2[U], hard), X2),
         "soft LR": (weighted, X2),
-        "pseudo SVC": (SVC().fit(X2[U], hard), X2),
+        "pseudo SVC": (taught(SVC(), X2[U], hard), X2),
         "ridge map": (source, ridge.predict(X2)),
         "CCA + LR": (logistic().fit(variates1[L], s.y[L]), variates2),
         "true LR": (logistic().fit(X2[U], s.y[U]), X2),
@@ -347,12 +353,16 @@ def draw(results, folder):
 # -- ablation -------------------------------------------------------------------------------------
 
 
-VARIANTS = {  # hyperparameters of the distillation; lambda is the exponent
+VARIANTS = {  # hyperparameters of the distillation; lambda is the exponent, even the prior
     "default": {},
     "no anchors": {"anchor_weights": ()},
     "lambda 0": {"exponents": (0.0,)},
     "lambda .3": {"exponents": (0.3,)},
-    "linear": {"kernel": False},
+    "no kernel": {"kernel": False},
+    "no directions": {"directions": False},
+    "no forest": {"forest": False},
+    "features alone": {"directions": False, "forest": False},
+    "even prior": {"even": True},
     "ridge .1": {"ridges": (0.1,)},
     "ridge .5": {"ridges": (0.5,)},
     "bandwidth .1": {"bandwidth": 0.1},
@@ -370,7 +380,9 @@ def ablate(task, n_seeds):
         model = transfer(s)
         soft = model._fit_source_and_aligner(X[rows], y[rows], None, {})
         for name, options in VARIANTS.items():
-            model._learn_targets(soft, **options)
+            prior = "uniform" if options.get("even") else "auto"
+            given = {key: value for key, value in options.items() if key != "even"}
+            model.set_params(class_prior=prior)._learn_targets(soft, **given)
             proba = all_classes(model, X[s.test], s.y.max() + 1)
             accuracy[name].append(merits(proba, s.y[s.test])["accuracy"])
     return {name: recovered(np.mean(values), row) for name, values in accuracy.items()}

@@ -394,16 +394,16 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         else:
             mixture = with_seed(clone(self.mixture), self.random_state)
             models = self._mixed(mixture, soft, wanted, options)
-        best = models[self.target_]
-        smallest = min(best.pvalue, self.aligner_.pvalues_[0])
-        if smallest > SIGNIFICANCE:
+        best, blocks = models[self.target_], soft.rows.blocks
+        aligned = self.mixture is not None and self.target_space == "aligned"
+        if (pvalue := self.aligner_.pvalues_[0] if aligned else best.pvalue) > SIGNIFICANCE:
             best = models[self.target_] = modality.predict_prior_only(best)
-            names = soft.rows.blocks.names
+            source, target = (blocks.names[m] for m in (self.source_, self.target_))
             n_pairs = int(soft.present[soft.pairs, self.target_].sum())
             warnings.warn(
-                f"Pairs of {names[self.source_]!r} and {names[self.target_]!r} share nothing "
-                f"beyond chance ({n_pairs} pairs, smallest p-value {smallest:.2g}): predictions "
-                "are the class prior. Check that rows are paired, or give more pairs.",
+                f"Pairs of {source!r} and {target!r} share nothing beyond chance ({n_pairs} "
+                f"pairs, p-value {pvalue:.2g}): predictions are the class prior. Check that rows "
+                "are paired, or give more pairs.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -411,7 +411,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             self.mixture_ = mixture
             self.component_class_proba_ = best.predictor.component_class_proba
         self.class_prior_ = best.class_prior
-        names, blocks = getattr(self, "feature_names_in_", None), soft.rows.blocks
+        names = getattr(self, "feature_names_in_", None)
         self.classifiers_ = {
             m: ModalityClassifier._from_model(model, self.classes_, blocks, m, names)
             for m, model in models.items()

@@ -44,13 +44,15 @@ from ..alignment._significance import SIGNIFICANCE
 from ..metrics._agreement import agreement_test
 from ._discriminant import (
     TINY,
+    PrincipalScores,
     affordable_rows,
     best_anchored,
     best_discriminant,
     inverse_temperature,
+    principal_axes,
 )
-from ._ensemble import column_order, grown, with_other_views
-from ._kernel import Options, log_prior, of_features, pooled_model
+from ._ensemble import forest_of, with_other_views
+from ._kernel import Options, kernel_lda, log_prior, of_features, pooled_model
 from ._task import TargetModel, TransferTask
 
 # Rows that lack the source count as so many times the pairs at most, all of them together, and
@@ -60,6 +62,10 @@ UNPAIRED_ROWS = 2000
 UNPAIRED_SHARE = 10
 # Pairs that test whether modalities share anything, where there are more.
 TEST_ROWS = 2000
+# Fewer pairs than these are not halved; shuffles of them, and how many that agree as well as the
+# pairs are enough to stop.
+FEW_PAIRS = 60
+N_SHUFFLES, ENOUGH = 199, 10
 
 
 def distil(task: TransferTask, **options) -> TargetModel:
@@ -126,18 +132,47 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
     Neither anchors nor unpaired rows are evidence: what they know came from every pair. For the
     p-value each half of the pairs is decided by the other alone. Given one half, pairs of the
     other may be shuffled where modalities are independent: each p-value is valid, and so is the
-    smallest times their number.
+    smallest times their number. Few pairs have no halves: all of them are shuffled instead.
     """
     asked = [_decided_by_discriminants] + [_decided_by_forest] * options.forest
     decisions = chain([(rows, decided)], _decided_in_halves(task, posterior, asked, options))
     tests = (agreement_test(posterior[r], d, task.weights[r]) for r, d in decisions)
     agreement, _ = next(tests)
+    if len(posterior) < FEW_PAIRS:
+        return agreement, permutation_pvalue(task.points, posterior, task.weights, options)
     smallest = 1.0
     for _, pvalue in tests:
         smallest = min(smallest, pvalue)
         if smallest <= SIGNIFICANCE / 4:
             break
     return agreement, min(1.0, 2 * len(asked) * smallest)
+
+
+def permutation_pvalue(X, posterior, weights, options: Options) -> float:
+    """P-value of leave-one-out decisions of discriminants, were the pairs shuffled.
+
+    What is learned of the target alone, axes and kernels, is learned once. The shuffles end early
+    where many of them agree as well as the pairs do (Besag & Clifford 1991).
+    """
+    axes, share = principal_axes(X, weights), weights / weights.sum()
+    linear = PrincipalScores.of(axes, X, weights)
+    spaces, every = [linear], np.arange(len(X))
+    if options.kernel:
+        curved = kernel_lda(linear.points, np.sum(axes.variance), posterior, weights)
+        features = curved.scores(linear.points)
+        spaces.append(PrincipalScores(features, share @ features**2, weights))
+    centred = posterior - share @ posterior
+
+    def agree(order):
+        said = [np.argmax(s.leave_one_out(posterior[order], every), axis=1) for s in spaces]
+        return sum(share @ centred[order, decided] for decided in said)
+
+    rng, observed, as_good = np.random.default_rng(0), agree(every), 0
+    for drawn in range(1, N_SHUFFLES + 1):
+        as_good += agree(rng.permutation(len(X))) >= observed - TINY
+        if as_good == ENOUGH:
+            return as_good / drawn
+    return (1 + as_good) / (1 + N_SHUFFLES)
 
 
 def _decided_in_halves(task: TransferTask, posterior, asked, options: Options):
@@ -161,10 +196,8 @@ def _decided_by_discriminants(X, posterior, weights, new, options: Options):
 
 
 def _decided_by_forest(X, posterior, weights, new, options: Options):
-    columns = column_order(X)
-    forest = grown(X[:, columns], posterior, weights)
-    said = forest.predict(new[:, columns]).reshape(len(new), -1)
-    return np.argmax(said, axis=1)
+    forest, _ = forest_of(X, posterior, weights)
+    return np.argmax(forest.predict_proba(new), axis=1)
 
 
 def some_unpaired(X, weights, paired_weights):

@@ -19,13 +19,13 @@ is less sure than each of them has a right to be. A view leaves where the mean w
 plainly more with the source, by three standard errors.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import softmax
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from .._utils._rows import spread_rows
+from .._utils._rows import row_blocks, spread_rows
 from ._discriminant import (
     INDIFFERENT,
     TINY,
@@ -48,6 +48,8 @@ FEW = 30
 LEAST = 30
 # Features without which a row has no direction worth the name.
 LEAST_FEATURES = 3
+# Beyond this a point is as far away as any, in single precision.
+FAR = 1e30
 # Digits of the moments that put columns in order.
 DIGITS = 7
 # Digits of points and soft labels that trees get: rounding would choose among splits that part the
@@ -119,57 +121,94 @@ def _shared(proba, posterior, share):
 # -- forests --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Forest:
+    """Trees of soft labels, as arrays over all of their nodes."""
+
+    roots: np.ndarray  # (T,)
+    features: np.ndarray  # (n_nodes,)
+    thresholds: np.ndarray  # (n_nodes,)
+    children: np.ndarray  # (2, n_nodes): where features are at most the threshold, or beyond it
+    values: np.ndarray  # (n_nodes, C)
+
+    def predict_proba(self, points) -> np.ndarray:
+        """Mean class probabilities of the leaves of standardized points, shape (n, C)."""
+        out = np.empty((len(points), self.values.shape[1]))
+        points = np.clip(points, -FAR, FAR).astype(np.float32)  # as trees have read them
+        for s in row_blocks(len(points), len(self.roots) * (self.values.shape[1] + 4)):
+            nodes = np.tile(self.roots, (s.stop - s.start, 1))
+            before, rows = None, np.arange(s.start, s.stop)[:, None]
+            while before is None or np.any(before != nodes):  # leaves lead to themselves
+                before = nodes
+                beyond = points[rows, self.features[nodes]] > self.thresholds[nodes]
+                nodes = np.where(beyond, self.children[1][nodes], self.children[0][nodes])
+            out[s] = self.values[nodes].mean(axis=1)
+        return out
+
+
 def column_order(points) -> np.ndarray:
     """An order of standardized columns that is theirs, wherever they stand: trees draw columns."""
     keys = [np.round(np.mean(points**power, axis=0), DIGITS) for power in (3, 4, 5)]
     return np.lexsort(keys)
 
 
-def grown(X, resp, weights) -> Pipeline:
-    """Forest of features (n, d), their columns in order, and soft labels (n, C)."""
-    d, labels = X.shape[1], np.round(resp, LABEL_DIGITS)
-    labels = labels if resp.shape[1] > 1 else labels.ravel()
-    scaler = StandardScaler().fit(X, sample_weight=weights)  # trees read single precision
-    points = np.round(scaler.transform(X), POINT_DIGITS)
-    forest = RandomForestRegressor(
+def forest_of(points, resp, weights):
+    """A forest of standardized pairs, or of some of them, and what it says of pairs unseen.
+
+    Of a pair that trees have not drawn, these say their mean, with the prior as one tree more.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, d)
+    resp : ndarray of shape (n, C)
+    weights : ndarray of shape (n,)
+
+    Returns
+    -------
+    forest : Forest
+    proba : ndarray of shape (n, C)
+    """
+    n, d = points.shape
+    rows, columns = spread_rows(n, MOST_ROWS), column_order(points)
+    points = np.round(points, POINT_DIGITS)
+    X, labels = points[np.ix_(rows, columns)], np.round(resp[rows], LABEL_DIGITS)
+    grown = RandomForestRegressor(
         TREES,
         min_samples_leaf=LEAF,
         max_features=min(d, max(FEW, int(np.sqrt(d)))),
         bootstrap=True,
         random_state=0,
-    )
-    return make_pipeline(scaler, forest.fit(points, labels, sample_weight=weights))
-
-
-def out_of_bag(forest: Pipeline, X, resp, weights) -> np.ndarray:
-    """What trees that have not drawn a row say of it, and the prior as one tree more: (n, C)."""
-    trees, scaled = forest[-1], forest[0].transform(X)
-    total = np.tile(weights @ resp / weights.sum(), (len(X), 1))
-    count = np.ones((len(X), 1))
-    for tree, drawn in zip(trees.estimators_, trees.estimators_samples_, strict=True):
-        rows = np.setdiff1d(np.arange(len(X)), drawn)
-        if len(rows):
-            total[rows] += tree.predict(scaled[rows]).reshape(len(rows), -1)
-            count[rows] += 1
-    return total / count
-
-
-def forest_of(X, resp, weights):
-    """A forest of pairs, or of some of them, and what it says of each that it has not seen.
-
-    Returns
-    -------
-    forest : Pipeline
-    proba : ndarray of shape (n, C)
-    """
-    rows = spread_rows(len(X), MOST_ROWS)
-    some = X[rows], resp[rows], weights[rows]
-    forest = grown(*some)
-    if len(rows) == len(X):
-        return forest, out_of_bag(forest, *some)
-    proba = forest.predict(X).reshape(resp.shape)
-    proba[rows] = out_of_bag(forest, *some)
+    ).fit(X, labels if labels.shape[1] > 1 else labels.ravel(), sample_weight=weights[rows])
+    prior = weights[rows] @ resp[rows] / weights[rows].sum()
+    total, count = np.tile(prior, (len(X), 1)), np.ones((len(X), 1))
+    for tree, drawn in zip(grown.estimators_, grown.estimators_samples_, strict=True):
+        unseen = np.setdiff1d(np.arange(len(X)), drawn)
+        if len(unseen):
+            total[unseen] += tree.predict(X[unseen]).reshape(len(unseen), -1)
+            count[unseen] += 1
+    forest = _flat(grown.estimators_, columns)
+    proba = forest.predict_proba(points) if len(rows) < n else np.empty(resp.shape)
+    proba[rows] = total / count
     return forest, proba
+
+
+def _flat(trees, columns) -> Forest:
+    """Trees that take columns in an order, as arrays over all of their nodes."""
+    parts = [tree.tree_ for tree in trees]
+    starts = np.cumsum([0, *(part.node_count for part in parts)])[:-1]
+    features, children = [], []
+    for start, part in zip(starts, parts, strict=True):
+        leaf, own = part.children_left < 0, np.arange(part.node_count)
+        features.append(columns[np.where(leaf, 0, part.feature)])
+        both = np.array([part.children_left, part.children_right])
+        children.append(start + np.where(leaf, own, both))
+    return Forest(
+        starts,
+        np.concatenate(features),
+        np.concatenate([part.threshold for part in parts]),
+        np.hstack(children),
+        np.concatenate([part.value[:, :, 0] for part in parts]),
+    )
 
 
 # -- all together ---------------------------------------------------------------------------------
@@ -197,12 +236,12 @@ def with_other_views(task: TransferTask, X, resp, weights, n, rows, own, options
             views["directions"] = along
             said.append(proba[:, known])
     if options.forest and len(task.weights) >= LEAST:
-        columns, grown_on = _for_trees(task, resp, known, options)
+        labels = _shifted(resp[: len(task.weights)], task.weights, known, options.prior)
         trial = spread_rows(len(rows), TRIAL_ROWS)
-        if len(rows) < MANY * len(trial) or _is_promising(grown_on, rows, trial, said, task):
-            forest, proba = forest_of(*grown_on)
+        if len(rows) < MANY * len(trial) or _is_promising(labels, rows, trial, said, task):
+            forest, proba = forest_of(task.points, *labels)
             if keeps_up(proba[rows][:, known], said, *evidence):
-                views["forest"], views["columns"] = forest, columns
+                views["forest"] = forest
                 said.append(proba[rows][:, known])
     if not views:
         return own, None
@@ -212,18 +251,10 @@ def with_other_views(task: TransferTask, X, resp, weights, n, rows, own, options
     return power_of(own, exponent), OtherViews(exponent, standard.mean, standard.unit, **views)
 
 
-def _for_trees(task: TransferTask, resp, known, options: Options):
-    """An order of the columns, and the features in it, soft labels and weights of the pairs."""
-    standard, columns = task.standardization, column_order(task.points)
-    features = (task.points * standard.scale + standard.mean)[:, columns]
-    labels = _shifted(resp[: len(features)], task.weights, known, options.prior)
-    return columns, (features, *labels)
-
-
-def _is_promising(grown_on, rows, trial, said, task: TransferTask) -> bool:
+def _is_promising(labels, rows, trial, said, task: TransferTask) -> bool:
     """Whether a forest of some of the pairs keeps up on these."""
     some, known = rows[trial], task.known
-    _, proba = forest_of(*(values[some] for values in grown_on))
+    _, proba = forest_of(task.points[some], *(values[some] for values in labels))
     said = [left_out[trial] for left_out in said]
     return keeps_up(proba[:, known], said, task.posterior[some][:, known], task.weights[some])
 

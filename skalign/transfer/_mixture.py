@@ -386,8 +386,12 @@ def with_classes(
         dual_coef=share @ classes.dual_coef[known],
     )
     prior = counts @ class_proba / counts.sum()
-    return TargetModel(
-        MixtureModel(model, class_proba), of_classes.encoder, prior, of_classes.assumed_prior
+    return replace(
+        of_classes,
+        predictor=MixtureModel(model, class_proba),
+        class_prior=prior,
+        inverse_temperature=1.0,
+        agreement=None,
     )
 
 

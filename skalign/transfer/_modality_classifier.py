@@ -1,7 +1,7 @@
 """A classifier of one modality, on its own: what a transfer leaves to deploy."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from .._utils._rows import row_blocks, take_rows
 from .._utils._validation import FLOATS
 from ..alignment._encoder import ModalityEncoder
 from ._components import GaussianComponents
-from ._ensemble import directions, mean_proba, power_of
+from ._ensemble import Forest, directions, mean_proba, power_of
 from ._kernel import DistilledModel
 from ._mixture import MixtureModel
 from ._source import SURE, over_all_classes, source_posterior
@@ -87,14 +87,14 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         The same discriminants of directions: standardized features less their mean over the row,
         brought to length one. Only where classes were distilled on the whole of three features or
         more, and these do not plainly harm.
-    direction_mean_, direction_weights_ : ndarray of shape (n_features,)
-        Subtracted from the features and multiplied with them, before they become directions.
-    forest_ : Pipeline
-        Of a :class:`~sklearn.ensemble.RandomForestRegressor` of class probabilities. Only where
-        classes were distilled from 30 pairs or more, on the whole of the features, and it does
-        not plainly harm.
-    forest_columns_ : ndarray of shape (n_features,)
-        The order in which it takes the features.
+    tree_roots_, tree_features_, tree_thresholds_, tree_children_, tree_values_ : ndarray
+        A random forest of class probabilities, over the nodes of all of its trees: where trees
+        start; the feature that a node looks at, its threshold, and the nodes that follow at most
+        there and beyond, of shape (2, n_nodes), leaves themselves; class probabilities of shape
+        (n_nodes, n_classes). Only where classes were distilled from 30 pairs or more, on the whole
+        of the features, and it does not plainly harm.
+    view_mean_, view_weights_ : ndarray of shape (n_features,)
+        Subtracted from the features and multiplied with them, for directions and trees.
     calibration_exponent_ : float
         Power of the mean of what the discriminants, those of directions and the forest say;
         only where there are several.
@@ -195,12 +195,12 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         views = model.views
         if views is not None:
             classifier.calibration_exponent_ = views.exponent
+            classifier.view_mean_, classifier.view_weights_ = views.mean, views.unit
             if views.directions is not None:
                 own = cls._from_model(views.directions, classes, blocks, m)
                 classifier.direction_classifier_ = own
-                classifier.direction_mean_, classifier.direction_weights_ = views.mean, views.unit
-            if views.forest is not None:
-                classifier.forest_, classifier.forest_columns_ = views.forest, views.columns
+            for name, value in vars(views.forest).items() if views.forest else ():
+                setattr(classifier, f"tree_{name}_", value)
         if isinstance(predictor, MixtureModel):
             classifier.component_class_proba_ = predictor.component_class_proba
             predictor = predictor.components
@@ -263,10 +263,11 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
     def _other_views(self, X):
         """Class probabilities by directions of rows and by a forest, where there are these."""
         if hasattr(self, "direction_classifier_"):
-            along = directions(X, self.direction_mean_, self.direction_weights_)
+            along = directions(X, self.view_mean_, self.view_weights_)
             yield self.direction_classifier_._predict_proba(along)
-        if hasattr(self, "forest_"):
-            yield self.forest_.predict(X[:, self.forest_columns_]).reshape(len(X), -1)
+        if hasattr(self, "tree_roots_"):
+            parts = [getattr(self, f"tree_{field.name}_") for field in fields(Forest)]
+            yield Forest(*parts).predict_proba((X - self.view_mean_) * self.view_weights_)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "class_prior_")

@@ -103,11 +103,10 @@ class OtherViews:
     """Models beside that of the features, and the power of the mean of what all say."""
 
     exponent: float
-    mean: np.ndarray  # (d,): of the features that have directions
+    mean: np.ndarray  # (d,): of the features, which directions and forest take standardized
     unit: np.ndarray  # (d,)
     directions: TargetModel | None = None
-    forest: Any = None
-    columns: np.ndarray | None = None  # order in which the forest takes the features
+    forest: Any = None  # Forest
 
 
 def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferTask:

@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics._agreement import agreement_test
-from skalign.transfer import _discriminant, _distillation
+from skalign.transfer import _discriminant
 from skalign.transfer._discriminant import (
     EXPONENTS,
     RIDGES,
@@ -100,9 +100,9 @@ def test_a_kernel_without_weight_is_dropped():
     X, _, posterior = clusters(np.random.default_rng(0), n=400)
     task = task_of(X, posterior)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_distillation, "calibrate", lambda s, *rest: [*calibrate(s[:1], *rest), 0.0])
-        dropped = distil(task)
-    without = distil(task, kernel=False)
+        patch.setattr(_kernel, "calibrate", lambda s, *rest: [*calibrate(s[:1], *rest), 0.0])
+        dropped = distil(task, directions=False, forest=False)
+    without = distil(task, kernel=False, directions=False, forest=False)
     Z = np.random.default_rng(1).normal(size=(50, 3))
     for target in (dropped, without):
         model = target.predictor

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
-from skalign.transfer._ensemble import column_order, directions, grown, out_of_bag
+from skalign.transfer import _ensemble
+from skalign.transfer._ensemble import _flat, column_order, directions, forest_of
 
 few = settings(max_examples=10, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -66,9 +68,15 @@ def test_probabilities_are_the_mean_of_all(n_features):
     model, X, _ = fitted(draw, np.random.default_rng(0), 800)
     target = model.target_classifier_
     together, exponent = target.predict_proba(X), target.calibration_exponent_
-    said = [target.forest_.predict(X[:, target.forest_columns_])]
+    points = (X - target.view_mean_) * target.view_weights_
+    nodes = np.tile(target.tree_roots_, (len(X), 1))
+    for _ in range(100):  # down every tree, leaves lead to themselves
+        beyond = points[np.arange(len(X))[:, None], target.tree_features_[nodes]]
+        beyond = (beyond > target.tree_thresholds_[nodes]).astype(int)
+        nodes = target.tree_children_[beyond, nodes]
+    said = [target.tree_values_[nodes].mean(axis=1)]
     if n_features > 2:
-        along = directions(X, target.direction_mean_, target.direction_weights_)
+        along = directions(X, target.view_mean_, target.view_weights_)
         said.append(target.direction_classifier_.predict_proba(along))
     del target.calibration_exponent_
     said.append(target.predict_proba(X))
@@ -132,15 +140,40 @@ def test_constant_features_have_no_part_in_directions(rng, d):
 
 @few
 @given(generators, st.integers(2, 3))
-def test_out_of_bag_rows_are_unseen(rng, n_classes):
+def test_rows_are_judged_by_trees_that_have_not_drawn_them(rng, n_classes):
     """Labels that have nothing to do with the features are not foretold."""
     X, y = rng.normal(size=(300, 4)), rng.integers(n_classes, size=300)
     resp, weights = np.eye(n_classes)[y], np.ones(300)
-    forest = grown(X, resp, weights)
-    unseen = out_of_bag(forest, X, resp, weights)
+    forest, unseen = forest_of(X, resp, weights)
     np.testing.assert_allclose(unseen.sum(axis=1), 1)
     assert np.mean(np.argmax(unseen, axis=1) == y) < 1 / n_classes + 0.13
-    assert np.mean(np.argmax(forest.predict(X), axis=1) == y) > 0.8
+    assert np.mean(np.argmax(forest.predict_proba(X), axis=1) == y) > 0.8
+
+
+@few
+@given(generators, st.integers(1, 9), st.integers(1, 5))
+def test_a_forest_of_arrays_is_that_of_scikit_learn(rng, d, n_classes):
+    """Node by node, wherever columns stand."""
+    X, resp = rng.normal(size=(200, d)), rng.dirichlet(np.ones(n_classes), size=200)
+    trees = RandomForestRegressor(7, min_samples_leaf=3, random_state=0).fit(
+        X, resp if n_classes > 1 else resp.ravel()
+    )
+    columns, Z = rng.permutation(d), rng.normal(size=(50, d))
+    moved = np.empty(Z.shape)
+    moved[:, columns] = Z
+    found = _flat(trees.estimators_, columns).predict_proba(moved)
+    np.testing.assert_allclose(found, trees.predict(Z).reshape(50, -1), atol=1e-12)
+
+
+def test_many_pairs_are_taught_by_some(monkeypatch):
+    """A forest of some of them says something of the others, too."""
+    monkeypatch.setattr(_ensemble, "MOST_ROWS", 300)
+    X, y = squares(np.random.default_rng(0), 900)
+    resp = np.eye(2)[y]
+    forest, proba = forest_of(X - 2, resp, np.ones(900))
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert np.mean(proba.argmax(axis=1) == y) > 0.8
+    assert np.isfinite(forest.predict_proba(np.full((3, 2), 1e200))).all()
 
 
 @few
