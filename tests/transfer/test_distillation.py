@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics._agreement import agreement_test
-from skalign.transfer import _discriminant
+from skalign.transfer import _discriminant, _kernel
 from skalign.transfer._discriminant import (
     EXPONENTS,
     RIDGES,
