@@ -33,7 +33,7 @@ from ._source import (
     weight_parameter,
     with_seed,
 )
-from ._task import anchor_folds, transfer_task, with_anchors
+from ._task import anchor_folds, shared_pvalue, transfer_task, with_anchors
 
 
 class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -395,8 +395,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             mixture = with_seed(clone(self.mixture), self.random_state)
             models = self._mixed(mixture, soft, wanted, options)
         best, blocks = models[self.target_], soft.rows.blocks
-        aligned = self.mixture is not None and self.target_space == "aligned"
-        if (pvalue := self.aligner_.pvalues_[0] if aligned else best.pvalue) > SIGNIFICANCE:
+        if (pvalue := 2 * best.pvalue) > SIGNIFICANCE:  # of two tests
+            pvalue = min(1.0, pvalue, 2 * shared_pvalue(soft, self.source_, self.target_))
+        if pvalue > SIGNIFICANCE:
             best = models[self.target_] = modality.predict_prior_only(best)
             source, target = (blocks.names[m] for m in (self.source_, self.target_))
             n_pairs = int(soft.present[soft.pairs, self.target_].sum())
@@ -411,10 +412,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             self.mixture_ = mixture
             self.component_class_proba_ = best.predictor.component_class_proba
         self.class_prior_ = best.class_prior
-        names = getattr(self, "feature_names_in_", None)
+        told = self.classes_, blocks, getattr(self, "feature_names_in_", None)
         self.classifiers_ = {
-            m: ModalityClassifier._from_model(model, self.classes_, blocks, m, names)
-            for m, model in models.items()
+            m: ModalityClassifier._from_model(model, m, *told) for m, model in models.items()
         }
         self.target_classifier_ = self.classifiers_[self.target_]
 

@@ -40,7 +40,7 @@ import numpy as np
 from scipy.special import softmax
 
 from .._utils._rows import spread_rows
-from ..alignment._significance import SIGNIFICANCE
+from ..alignment._significance import ENOUGH, N_SHUFFLES, SIGNIFICANCE
 from ..metrics._agreement import agreement_test
 from ._discriminant import (
     TINY,
@@ -62,10 +62,8 @@ UNPAIRED_ROWS = 2000
 UNPAIRED_SHARE = 10
 # Pairs that test whether modalities share anything, where there are more.
 TEST_ROWS = 2000
-# Fewer pairs than these are not halved; shuffles of them, and how many that agree as well as the
-# pairs are enough to stop.
+# Fewer pairs than these are not halved.
 FEW_PAIRS = 60
-N_SHUFFLES, ENOUGH = 199, 10
 
 
 def distil(task: TransferTask, **options) -> TargetModel:
@@ -132,32 +130,32 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
     Neither anchors nor unpaired rows are evidence: what they know came from every pair. For the
     p-value each half of the pairs is decided by the other alone. Given one half, pairs of the
     other may be shuffled where modalities are independent: each p-value is valid, and so is the
-    smallest times their number. Few pairs have no halves: all of them are shuffled instead.
+    smallest times their number. Few pairs are shuffled as a whole instead.
     """
     asked = [_decided_by_discriminants] + [_decided_by_forest] * options.forest
     decisions = chain([(rows, decided)], _decided_in_halves(task, posterior, asked, options))
     tests = (agreement_test(posterior[r], d, task.weights[r]) for r, d in decisions)
     agreement, _ = next(tests)
     if len(posterior) < FEW_PAIRS:
-        return agreement, permutation_pvalue(task.points, posterior, task.weights, options)
+        return agreement, permutation_pvalue(task.points, posterior, task.weights, options.kernel)
     smallest = 1.0
     for _, pvalue in tests:
-        smallest = min(smallest, pvalue)
-        if smallest <= SIGNIFICANCE / 4:
+        smallest = min(smallest, 2 * len(asked) * pvalue)
+        if 2 * smallest <= SIGNIFICANCE:
             break
-    return agreement, min(1.0, 2 * len(asked) * smallest)
+    return agreement, smallest
 
 
-def permutation_pvalue(X, posterior, weights, options: Options) -> float:
+def permutation_pvalue(X, posterior, weights, kernel: bool) -> float:
     """P-value of leave-one-out decisions of discriminants, were the pairs shuffled.
 
     What is learned of the target alone, axes and kernels, is learned once. The shuffles end early
-    where many of them agree as well as the pairs do (Besag & Clifford 1991).
+    where some agree as well as the pairs do (Besag & Clifford 1991).
     """
     axes, share = principal_axes(X, weights), weights / weights.sum()
     linear = PrincipalScores.of(axes, X, weights)
     spaces, every = [linear], np.arange(len(X))
-    if options.kernel:
+    if kernel:
         curved = kernel_lda(linear.points, np.sum(axes.variance), posterior, weights)
         features = curved.scores(linear.points)
         spaces.append(PrincipalScores(features, share @ features**2, weights))

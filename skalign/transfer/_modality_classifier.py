@@ -177,7 +177,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         return from_numpy(self.classes_[np.argmax(self._predict_proba(X), axis=1)], X)
 
     @classmethod
-    def _from_model(cls, model: TargetModel, classes, blocks: Blocks, m: int, feature_names=None):
+    def _from_model(cls, model: TargetModel, m: int, classes, blocks: Blocks, feature_names=None):
         classifier, predictor = cls(), model.predictor
         if feature_names is not None:
             feature_names = feature_names[blocks.of_table(m)]
@@ -197,7 +197,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
             classifier.calibration_exponent_ = views.exponent
             classifier.view_mean_, classifier.view_weights_ = views.mean, views.unit
             if views.directions is not None:
-                own = cls._from_model(views.directions, classes, blocks, m)
+                own = cls._from_model(views.directions, m, classes, blocks)
                 classifier.direction_classifier_ = own
             for name, value in vars(views.forest).items() if views.forest else ():
                 setattr(classifier, f"tree_{name}_", value)

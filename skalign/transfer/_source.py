@@ -9,13 +9,13 @@ from sklearn import get_config
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
 from .._utils._labels import is_blank, known_classes
+from .._utils._rows import different_rows, own_order
 from .._utils._validation import check_option
 from ..moments._rows import ArrayRows
 
@@ -38,7 +38,7 @@ class SoftLabels:
     pairs: np.ndarray  # rows that have the source and another modality
     posterior: np.ndarray  # (len(pairs), C)
     means: np.ndarray  # (C, n_features): of rows of the source alone, by the class it gives them
-    power: float  # of the source's probabilities beside other modalities
+    power: float = 1.0  # of the source's probabilities beside other modalities
 
     def block(self, m: int) -> np.ndarray:
         """A modality of all rows."""
@@ -81,7 +81,7 @@ def with_seed(estimator, random_state):
     return estimator.set_params(**unset) if unset else estimator
 
 
-def soft_labels(estimator, table, y, known, rows: ArrayRows, roles, params, calibrated):
+def soft_labels(estimator, table, y, known, rows: ArrayRows, roles, params, calibrated=False):
     """Step 1: fit the source classifier, and ask it what it thinks of the pairs.
 
     Parameters
@@ -123,7 +123,8 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, roles, params, cali
     _fit(estimator, seen, y[labelled], params, blocks.names[source])
     power = 1.0
     if calibrated:
-        power = held_out_power(estimator, seen, y[labelled], weights[labelled], params)
+        X = blocks.take(rows.X, source)[labelled].astype(np.float64)
+        power = held_out_power(estimator, seen, X, y[labelled], weights[labelled], params)
     posterior = source_posterior(estimator, select(table, columns, pairs), pairs)
     classes, posterior = over_all_classes(estimator.classes_, y[known & (weights > 0)], posterior)
     alone = np.flatnonzero(has & (present.sum(axis=1) == 1))
@@ -170,7 +171,7 @@ def _fit(estimator, block, labels, params, name):
         raise ValueError("estimator knows a single class: a classifier needs at least two.")
 
 
-def held_out_power(estimator, block, labels, weights, params) -> float:
+def held_out_power(estimator, block, X, labels, weights, params) -> float:
     """Power of its probabilities at which a source classifier is as sure as it is right.
 
     It predicts labelled rows that it has not seen, in folds (by ``groups``, if it has these), and
@@ -183,31 +184,46 @@ def held_out_power(estimator, block, labels, weights, params) -> float:
         Is cloned; one that is frozen is taken at its word.
     block : array or dataframe of shape (n, d)
         Of the source, of the labelled rows.
+    X : ndarray of shape (n, d)
+        The same as numbers.
     labels, weights : ndarray of shape (n,)
     params : dict
         Metadata of its fit.
     """
     labels = _plain(labels)
-    known, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    n_folds = min([FOLDS, *counts.tolist()])
-    if frozen(estimator) or n_folds < 2:
+    known, codes = np.unique(labels, return_inverse=True)
+    folds = _folds(X, codes, weights, params.get("groups"))
+    if frozen(estimator) or any(len(np.unique(folds[codes == c])) < 2 for c in range(len(known))):
         return 1.0
-    groups = params.get("groups")
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     said = np.zeros((len(labels), len(known)))
-    for train, held in kind(n_folds).split(codes, codes, groups):
+    for fold in np.unique(folds):
+        train, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         again, given = clone(estimator), {key: v[train] for key, v in params.items()}
         with warnings.catch_warnings():  # what it warned of with all rows, it has warned of
             warnings.simplefilter("ignore")
             again.fit(select(block, slice(None), train), labels[train], **given)
-        rows = select(block, slice(None), held)
-        proba = over_all_classes(again.classes_, known, source_posterior(again, rows, held))[1]
-        said[held] = proba
-    log_proba, every = np.log(np.maximum(said, SURE)), np.arange(len(codes))
+        proba = source_posterior(again, select(block, slice(None), held), held)
+        said[held] = over_all_classes(again.classes_, known, proba)[1]
+    log_proba, every, share = np.log(np.maximum(said, SURE)), np.arange(len(codes)), weights.sum()
     likelihood = [
-        weights @ log_softmax(power * log_proba, axis=1)[every, codes] for power in SOURCE_POWERS
+        weights @ log_softmax(power * log_proba, axis=1)[every, codes] / share
+        for power in SOURCE_POWERS
     ]
-    return float(SOURCE_POWERS[np.argmax(likelihood)])
+    return float(SOURCE_POWERS[likelihood >= max(likelihood) - SURE].max())
+
+
+def _folds(X, codes, weights, groups):
+    """Fold of each row: equal rows in one, classes in all, whatever the order of the rows."""
+    if groups is not None:
+        return np.unique(groups, return_inverse=True)[1] % FOLDS
+    first, _, inverse = different_rows((codes[:, None], X), np.arange(len(X)), weights)
+    deviation = X[first].std(axis=0)
+    points = (X[first] - X[first].mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    order = own_order([points])
+    order = order[np.argsort(codes[first][order], kind="stable")]
+    folds = np.empty(len(first), dtype=int)
+    folds[order] = np.arange(len(first)) % FOLDS
+    return folds[inverse]
 
 
 def weight_parameter(estimator) -> str:

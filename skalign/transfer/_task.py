@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from .._utils._linalg import orthonormal_rows, reciprocal
+from .._utils._rows import different_rows, own_order, spread_rows
+from ..alignment._significance import shuffled_pvalue
 from ..alignment._whitening import signal_scale
 from ._source import SoftLabels
 
-# Digits of the sums that put rows in order.
-DIGITS = 7
 # Pairs that an anchor of a class is worth.
 ANCHOR_WEIGHTS = (5.0, 20.0)
 # Folds of the pairs in which anchors are tried.
@@ -32,6 +32,8 @@ N_FOLDS = 5
 # the pairs.
 HEAVIEST = max(ANCHOR_WEIGHTS)
 SHARE = 0.5
+# Pairs that are shuffled to test whether modalities share anything, where there are more.
+MOST_SHUFFLED = 500
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,8 @@ def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferT
         )
     points, unpaired = np.split(standard.apply(every), [len(chosen)])
     of_source = soft.block(source)[chosen]
-    order = _own_order([_standardization(of_source, total).apply(of_source), points])
-    own = _own_order([unpaired])
+    order = own_order([_standardization(of_source, total).apply(of_source), points])
+    own = own_order([unpaired])
     return TransferTask(
         points[order],
         soft.posterior[mine][first[order]],
@@ -149,6 +151,18 @@ def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferT
     )
 
 
+def shared_pvalue(soft: SoftLabels, source: int, target: int) -> float:
+    """P-value of what the pairs of two modalities share linearly, whatever their classes."""
+    both = soft.block(source), soft.block(target)
+    pairs = soft.pairs[soft.present[soft.pairs, target]]
+    first, total, _ = different_rows(both, pairs, soft.weights)
+    some = spread_rows(len(first), MOST_SHUFFLED)
+    blocks = [block[pairs[first]] for block in both]
+    points = [_standardization(X, total).apply(X) for X in blocks]
+    own = own_order(points)[some]
+    return shuffled_pvalue([X[own] for X in points], total[own])
+
+
 def _standardization(X, weights, span=None) -> Standardization:
     """Mean and deviation of weighted rows; constant columns are left out."""
     share = weights / weights.sum()
@@ -157,60 +171,6 @@ def _standardization(X, weights, span=None) -> Standardization:
     scale = signal_scale(deviation, mean, np.finfo(X.dtype).eps)
     basis = None if span is None else orthonormal_rows(span * scale)
     return Standardization(mean, reciprocal(scale), scale, basis)
-
-
-def _own_order(blocks) -> np.ndarray:
-    """An order of standardized rows that neither rows nor columns decide."""
-    keys = []
-    for term in ("ij->i", "ij,ij->i", "ij,ij,ij->i"):
-        power = term.count("ij")
-        sums = sum(np.einsum(term, *[block] * power) for block in blocks)
-        keys.append(np.round(sums / max(np.abs(sums).max(initial=0.0), 1e-300), DIGITS))
-    return np.lexsort(keys[::-1])
-
-
-def different_rows(blocks, rows, weights):
-    """Different rows among some, the weight of each, and which one a row is.
-
-    Equal rows are found by sorting: the first column decides for most of continuous rows, the
-    rest of the columns are compared only where it ties.
-
-    Parameters
-    ----------
-    blocks : sequence of ndarray of shape (n, d_m)
-        Blocks of the rows, side by side; taken apart so that none is copied.
-    rows : ndarray of int
-        Which of them are looked at.
-    weights : ndarray of shape (n,)
-
-    Returns
-    -------
-    first : ndarray of int
-        Where among ``rows`` each different one is met first.
-    total : ndarray
-        Its weight.
-    inverse : ndarray of int, shape (len(rows),)
-        Number of the different row that a row is.
-    """
-    column = blocks[0][rows, 0]
-    order = np.argsort(column, kind="stable")
-    column = column[order]
-    tied = np.zeros(len(order) + 1, dtype=bool)
-    tied[1:-1] = column[1:] == column[:-1]  # with the row before
-    new = ~tied[:-1]
-    runs = np.flatnonzero(tied[:-1] | tied[1:])  # places that the first column leaves open
-    if len(runs):
-        among = order[runs]
-        open_rows = np.hstack([b[rows[among]] for b in blocks]) + 0.0  # so that -0.0 equals 0.0
-        rank = np.unique(open_rows, axis=0, return_inverse=True)[1].ravel()
-        inner = np.argsort(rank, kind="stable")  # the first column comes first: runs stay apart
-        order[runs] = among[inner]
-        new[runs] = np.append(True, np.diff(rank[inner]) > 0)
-    number = np.cumsum(new) - 1
-    inverse = np.empty(len(order), dtype=np.intp)
-    inverse[order] = number
-    total = np.bincount(inverse, weights[rows], minlength=int(new.sum()))
-    return order[new], total, inverse
 
 
 # -- anchors: class means of the source, carried over by the aligner -----------------------------

@@ -12,6 +12,7 @@ from skalign.alignment._significance import (
     critical_correlation,
     roy_pvalue,
     shared_pvalues,
+    shuffled_pvalue,
     tracy_widom_sf,
 )
 
@@ -280,3 +281,36 @@ def test_white_gram_is_the_covariance_of_all(rng, sizes):
             np.testing.assert_array_equal(block, cross.get((m, l), below))
     # of covariances of real data it has no negative eigenvalue
     assert np.linalg.eigvalsh(gram)[0] > -1e-12
+
+
+LAWS = {  # rows of two blocks that know nothing of each other
+    "Gaussian": lambda rng, n: rng.normal(size=(n, 12)),
+    "heavy tails": lambda rng, n: rng.standard_t(2, size=(n, 12)),
+    "rarely lit": lambda rng, n: (rng.random((n, 12)) < 1.5 / n) * rng.normal(size=(n, 12)),
+    "one-hot": lambda rng, n: np.hstack([np.eye(6)[rng.integers(6, size=n)] for _ in range(2)]),
+    "wide": lambda rng, n: rng.lognormal(size=(n, 3 * n)),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_shuffled_pvalues_hold_their_level(law):
+    """Whatever rows are like: uniform up to their steps, where these may be taken in any order."""
+    rng, found = np.random.default_rng(1), []
+    for _ in range(150):
+        X = LAWS[law](rng, 40)
+        half = X.shape[1] // 2
+        found.append(shuffled_pvalue((X[:, :half], X[:, half:]), np.ones(40)))
+    found = np.array(found)
+    assert np.mean(found <= 0.01) <= 0.04
+    assert np.mean(found <= 0.1) <= 0.18
+    assert np.mean(found <= 0.5) >= 0.25
+
+
+def test_shuffled_pvalues_see_one_weak_correlation():
+    """Of many dimensions; a weight of two is a row twice; blocks that are constant share nothing."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(2, 300, 8))
+    Y[:, 0] = 0.5 * X[:, 0] + np.sqrt(0.75) * Y[:, 0]
+    assert shuffled_pvalue((X, Y), np.ones(300)) <= 0.01
+    assert shuffled_pvalue((X, rng.permutation(Y)), np.ones(300)) > 0.05
+    assert shuffled_pvalue((X, np.ones((300, 2))), np.ones(300)) == 1

@@ -20,7 +20,7 @@ from skalign.transfer._discriminant import (
     best_discriminant,
     inverse_temperature,
 )
-from skalign.transfer._distillation import distil
+from skalign.transfer._distillation import distil, permutation_pvalue
 from skalign.transfer._kernel import calibrate
 from skalign.transfer._task import Anchors, Standardization, TransferTask
 
@@ -282,6 +282,22 @@ def test_shuffled_pairs_are_refused_and_true_ones_are_not():
     proba = model.predict_proba(data.X)
     np.testing.assert_allclose(proba, np.tile(model.class_prior_, (300, 1)))
     assert abs(model.agreement_) < 0.2
+
+
+def test_few_pairs_are_tested_by_shuffling_them():
+    """At the level of the test where nothing is shared, whatever rows are like; with power."""
+    rng, levels, powers = np.random.default_rng(0), [], []
+    for draw in range(80):
+        posterior = rng.dirichlet(np.full(3, 0.3), size=24)
+        heavy = rng.standard_t(2, size=(24, 6)) * (rng.random((24, 6)) < 0.5)
+        levels.append(permutation_pvalue(heavy, posterior, np.ones(24), True))
+        if draw < 10:
+            told = 1.5 * posterior + 0.5 * rng.normal(size=(24, 3))
+            powers.append(permutation_pvalue(told, posterior, np.ones(24), True))
+    assert np.mean(np.array(levels) <= 0.05) <= 0.13
+    assert np.mean(np.array(levels) <= 0.5) > 0.3
+    assert np.median(powers) <= 0.01
+    assert distil(task_of(heavy, posterior)).pvalue == levels[-1]
 
 
 def test_given_components_are_refused_too():

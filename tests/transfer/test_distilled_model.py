@@ -35,7 +35,7 @@ def classifier(model, maps, d):
     predictor, encoder = (model, maps) if direct is None else (direct, None)
     even = np.full(n_classes, 1 / n_classes)
     target = TargetModel(predictor, encoder, even, even)
-    return ModalityClassifier._from_model(target, np.arange(n_classes), resolve([1, d], d + 1), 1)
+    return ModalityClassifier._from_model(target, 1, np.arange(n_classes), resolve([1, d], d + 1))
 
 
 @few

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from skalign._blocks import presence, resolve
+from skalign._utils._rows import different_rows
 from skalign.moments._rows import ArrayRows
 from skalign.transfer._source import SoftLabels
-from skalign.transfer._task import anchor_folds, different_rows, transfer_task
+from skalign.transfer._task import anchor_folds, transfer_task
 
 few = settings(max_examples=30, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)

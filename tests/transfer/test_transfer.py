@@ -283,11 +283,12 @@ def test_held_out_power_is_that_of_largest_likelihood():
 
     X, y = noisy_pairs(rng, 4000)
     powers = [
-        held_out_power(model, X[:, :3], y, np.ones(4000), {}) for model in (GaussianNB(), Sure())
+        held_out_power(model, X[:, :3], X[:, :3], y, np.ones(4000), {})
+        for model in (GaussianNB(), Sure())
     ]
     np.testing.assert_allclose(powers, [1, 0.25], rtol=0.1)
-    assert held_out_power(GaussianNB(), X[:3, :3], np.arange(3), np.ones(3), {}) == 1
-    assert held_out_power(FrozenEstimator(Sure().fit(X, y)), X, y, np.ones(4000), {}) == 1
+    assert held_out_power(GaussianNB(), X[:3], X[:3], np.arange(3), np.ones(3), {}) == 1
+    assert held_out_power(FrozenEstimator(Sure().fit(X, y)), X, X, y, np.ones(4000), {}) == 1
 
 
 def test_three_modalities():
