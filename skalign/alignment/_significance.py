@@ -194,10 +194,11 @@ def shuffled_pvalue(blocks, weights) -> float:
 
 def _whitened(X, share):
     """Weighted rows less their mean, of unit covariance but for its shrinkage, shape (n, r)."""
+    X = X[:, np.ptp(X, axis=0) > 0]
+    d = X.shape[1]
+    if d == 0:
+        return X
     left, roots, _ = gram_svd(np.sqrt(share)[:, None] * (X - share @ X), NEGLIGIBLE)
-    d = int(np.count_nonzero(np.ptp(X, axis=0)))
-    if len(roots) == 0:
-        return left
     mean = np.sum(roots**2) / d
     alpha = oas_shrinkage(float(np.sum(roots**4)) / d**2, mean, d, len(X))
     return left * (roots / np.sqrt((1 - alpha) * roots**2 + alpha * mean))

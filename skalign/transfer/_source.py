@@ -190,10 +190,12 @@ def held_out_power(estimator, block, X, labels, weights, params) -> float:
     params : dict
         Metadata of its fit.
     """
+    if frozen(estimator):
+        return 1.0
     labels = _plain(labels)
     known, codes = np.unique(labels, return_inverse=True)
     folds = _folds(X, codes, weights, params.get("groups"))
-    if frozen(estimator) or any(len(np.unique(folds[codes == c])) < 2 for c in range(len(known))):
+    if any(len(np.unique(folds[codes == c])) < 2 for c in range(len(known))):
         return 1.0
     said = np.zeros((len(labels), len(known)))
     for fold in np.unique(folds):

@@ -307,7 +307,7 @@ def test_shuffled_pvalues_hold_their_level(law):
 
 
 def test_shuffled_pvalues_see_one_weak_correlation():
-    """Of many dimensions; a weight of two is a row twice; blocks that are constant share nothing."""
+    """Of many dimensions; blocks that are constant share nothing."""
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(2, 300, 8))
     Y[:, 0] = 0.5 * X[:, 0] + np.sqrt(0.75) * Y[:, 0]
