@@ -80,6 +80,10 @@ def distil(task: TransferTask, **options) -> TargetModel:
     """
     choices, known, n_classes = Options(**options), task.known, task.posterior.shape[1]
     if choices.prior is not None:
+        if not choices.prior[known].any():
+            raise ValueError(
+                "class_prior has a share for none of the classes that the source gives a pair."
+            )
         choices = replace(choices, prior=choices.prior[known] / choices.prior[known].sum())
     posterior, weights = task.posterior[:, known], task.weights
     rows = affordable_rows(len(weights), len(known))

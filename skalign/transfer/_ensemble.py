@@ -263,8 +263,9 @@ def _shifted(resp, weights, known, prior):
     """Soft labels and weights of pairs as they would be had classes the prior, if it is given."""
     if prior is None:
         return resp, weights
-    counted, shifted = weights @ resp, np.zeros(resp.shape)
-    shifted[:, known] = resp[:, known] * (prior / counted[known])
+    shifted = np.zeros(resp.shape)
+    counted = np.maximum((weights @ resp)[known], TINY * weights.sum())
+    shifted[:, known] = resp[:, known] * (np.maximum(prior, TINY) / counted)
     total = shifted.sum(axis=1)
     return shifted / total[:, None], weights * total * weights.sum()
 

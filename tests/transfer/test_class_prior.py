@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
+from sklearn.tree import DecisionTreeClassifier
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.transfer._kernel import log_prior
@@ -118,6 +119,24 @@ def test_both_modalities_count_the_prior_once():
     np.testing.assert_allclose(
         model.predict_proba(X), both / both.sum(axis=1, keepdims=True), atol=1e-9
     )
+
+
+def test_a_class_without_a_share_is_never_predicted():
+    """Not even where a source is sure of it, whose probabilities are zeros and ones."""
+    rng = np.random.default_rng(7)
+    X, y = blocks(rng, [100, 100, 100])
+    tree = DecisionTreeClassifier(random_state=0).fit(X[:, :3], y)
+    model = CrossModalTransferClassifier(
+        FrozenEstimator(tree), aligner=NullSpaceAligner(modalities=[3, 6])
+    )
+    proba = model.set_params(class_prior=[0, 0.5, 0.5]).fit(X).target_classifier_.predict_proba
+    found = proba(of_target(rng, [20, 20, 20])[0])
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert found[:, 0].max() < 1e-6
+    lacking = FrozenEstimator(LogisticRegression().fit(X[:200, :3], y[:200]))
+    model.set_params(estimator=lacking, class_prior=[0, 0, 1])
+    with pytest.raises(ValueError, match="class_prior has a share for none of the classes"):
+        model.fit(X, y)
 
 
 @pytest.mark.parametrize(
