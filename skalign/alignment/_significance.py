@@ -162,14 +162,34 @@ def _logit(x):
 # -- by shuffling -------------------------------------------------------------------------------
 
 
+def pvalue_of_shuffles(statistic, n: int, observed: float, n_shuffles: int) -> float:
+    """P-value of a statistic of n pairs, by shuffles of them.
+
+    These end early where some come out as high as the pairs do (Besag & Clifford 1991).
+
+    Parameters
+    ----------
+    statistic : callable
+        Of an order of the rows of one block.
+    n, n_shuffles : int
+    observed : float
+        Its value of the pairs as they are, less its rounding.
+    """
+    rng, as_high = np.random.default_rng(0), 0
+    for drawn in range(1, n_shuffles + 1):
+        as_high += bool(statistic(rng.permutation(n)) >= observed)
+        if as_high == ENOUGH:
+            return as_high / drawn
+    return (1 + as_high) / (1 + n_shuffles)
+
+
 def shuffled_pvalue(blocks, weights) -> float:
     r"""P-value of what two blocks share linearly, were their rows shuffled.
 
     With weighted rows whitened by shrunk covariances, :math:`U_m = Z_m \Sigma_m^{-1/2}`, singular
     values of :math:`U_1^\top U_2` are canonical correlations. The sum of their fourth powers is
     mostly that of the largest, and its law under shuffles holds for any rows that are drawn apart
-    from each other, with heavy tails or rarely lit columns, too. Shuffles end early where some
-    share as much as the pairs do (Besag & Clifford 1991).
+    from each other, with heavy tails or rarely lit columns, too.
 
     Parameters
     ----------
@@ -178,18 +198,13 @@ def shuffled_pvalue(blocks, weights) -> float:
     weights : ndarray of shape (n,)
     """
     first, second = (_whitened(X, weights / weights.sum()) for X in blocks)
-    rng, as_good = np.random.default_rng(0), 0
 
     def shared(order):
         cross = first.T @ second[order]
         return np.sum((cross @ cross.T if len(cross) < len(cross.T) else cross.T @ cross) ** 2)
 
     observed = shared(np.arange(len(second)))
-    for drawn in range(1, N_SHUFFLES + 1):
-        as_good += bool(shared(rng.permutation(len(second))) >= observed * (1 - ROUNDING))
-        if as_good == ENOUGH:
-            return as_good / drawn
-    return (1 + as_good) / (1 + N_SHUFFLES)
+    return pvalue_of_shuffles(shared, len(second), observed * (1 - ROUNDING), N_SHUFFLES)
 
 
 def _whitened(X, share):

@@ -52,14 +52,13 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     not in the aligned space: these hold more than what modalities share linearly. Its
     discriminants are distilled from the source by an EM that keeps the source's posterior as a
     factor, :math:`r_c \propto p(c \mid x_1) \, p(x_2 \mid c)^\lambda`. The mean of linear and
-    kernel discriminants, of the same on directions of rows, and of a forest predicts. The aligner
-    says whether pairs share anything, and carries class means of the source over to the target.
-    ``target_space="aligned"`` keeps to the aligned span. Given components (``mixture``) are fitted
-    in the aligned space to what the source says there; the target learns them in the same way.
+    kernel discriminants, of the same on directions of rows, and of a forest predicts. If pairs are
+    few, the aligner carries class means of the source over. ``target_space="aligned"`` keeps to
+    the aligned span. Given components (``mixture``) are fitted in the aligned space to what the
+    source says there; the target learns them in the same way.
 
     Rows with one modality only help: all of them improve the aligner, those of the target its
-    discriminants. Where pairs share nothing beyond chance `fit` warns, and predictions are the
-    class prior.
+    discriminants. If pairs share nothing beyond chance `fit` warns and the prior is predicted.
 
     Parameters
     ----------
@@ -106,8 +105,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     component_class_proba_ : ndarray of shape (n_mixture_components, n_classes)
         Class probabilities of each component. Only where a mixture predicts.
     class_prior_ : ndarray of shape (n_classes,)
-        Class probabilities before anything is seen, ``class_prior`` or their estimate from the
-        pairs: the answer for rows without their target.
+        The answer for rows without their target: ``class_prior``, or its estimate from the pairs.
     target_classifier_ : ModalityClassifier
         A classifier over the target's columns alone, as `fit` was given them: the thing to deploy.
         What stands before the transfer in a pipeline stands before this one, too.
@@ -308,13 +306,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _estimator(self):
         default = LogisticRegression(max_iter=1000)
-        default = default.set_fit_request(sample_weight=True) if routing() else default
-        return default if self.estimator is None else self.estimator
+        return _requesting(default) if self.estimator is None else self.estimator
 
     def _aligner(self):
-        default = NullSpaceAligner()
-        default = default.set_fit_request(sample_weight=True) if routing() else default
-        return default if self.aligner is None else self.aligner
+        return _requesting(NullSpaceAligner()) if self.aligner is None else self.aligner
 
     def _route(self, weights, params):
         """Metadata of the fit of the estimator, and whether the aligner gets the weights."""
@@ -498,3 +493,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         # scikit-learn's checks hold the information in both halves of the features
         tags.classifier_tags.poor_score = self.predict_from == "target"
         return tags
+
+
+def _requesting(default):
+    """A default part, which asks for weights where metadata is routed."""
+    return default.set_fit_request(sample_weight=True) if routing() else default

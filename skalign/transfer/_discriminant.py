@@ -316,11 +316,11 @@ def best_discriminant(X, posterior, weights, rows, exponents, ridges) -> Candida
     return best
 
 
-def gains_more_than_its_error(new, old, share) -> bool:
-    """Whether the weighted mean of ``new - old`` exceeds its standard error."""
+def gains_more_than_its_error(new, old, share, times: float = 1.0) -> bool:
+    """Whether the weighted mean of ``new - old`` exceeds so many standard errors of it."""
     gain = share @ (new - old)
     error = np.sqrt(np.sum(share**2 * (new - old - gain) ** 2))
-    return bool(gain > error + INDIFFERENT)
+    return bool(gain > times * error + INDIFFERENT)
 
 
 def likelihood_ratios(scores, posterior, share, powers):

@@ -40,7 +40,7 @@ import numpy as np
 from scipy.special import softmax
 
 from .._utils._rows import spread_rows
-from ..alignment._significance import ENOUGH, N_SHUFFLES, SIGNIFICANCE
+from ..alignment._significance import N_SHUFFLES, SIGNIFICANCE, pvalue_of_shuffles
 from ..metrics._agreement import agreement_test
 from ._discriminant import (
     TINY,
@@ -153,8 +153,7 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
 def permutation_pvalue(X, posterior, weights, kernel: bool) -> float:
     """P-value of leave-one-out decisions of discriminants, were the pairs shuffled.
 
-    What is learned of the target alone, axes and kernels, is learned once. The shuffles end early
-    where some agree as well as the pairs do (Besag & Clifford 1991).
+    What is learned of the target alone, axes and kernels, is learned once.
     """
     axes, share = principal_axes(X, weights), weights / weights.sum()
     linear = PrincipalScores.of(axes, X, weights)
@@ -169,12 +168,7 @@ def permutation_pvalue(X, posterior, weights, kernel: bool) -> float:
         said = [np.argmax(s.leave_one_out(posterior[order], every), axis=1) for s in spaces]
         return sum(share @ centred[order, decided] for decided in said)
 
-    rng, observed, as_good = np.random.default_rng(0), agree(every), 0
-    for drawn in range(1, N_SHUFFLES + 1):
-        as_good += agree(rng.permutation(len(X))) >= observed - TINY
-        if as_good == ENOUGH:
-            return as_good / drawn
-    return (1 + as_good) / (1 + N_SHUFFLES)
+    return pvalue_of_shuffles(agree, len(X), agree(every) - TINY, N_SHUFFLES)
 
 
 def _decided_in_halves(task: TransferTask, posterior, asked, options: Options):

@@ -27,10 +27,10 @@ from sklearn.ensemble import RandomForestRegressor
 
 from .._utils._rows import row_blocks, spread_rows
 from ._discriminant import (
-    INDIFFERENT,
     TINY,
     Candidate,
     PrincipalScores,
+    gains_more_than_its_error,
     most_shared,
     principal_axes,
 )
@@ -63,20 +63,17 @@ PLAINLY = 3.0
 POWERS = np.geomspace(0.3, 20.0, 20)
 
 
-def directions(X, mean, unit):
-    """Directions of rows: standardized, less their own mean, of length one; (n, d).
+def directions(points, used):
+    """Directions of standardized rows: less their own mean, of length one; (n, d).
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
-    mean : ndarray of shape (d,)
-    unit : ndarray of shape (d,)
-        1 / standard deviation; zero for constant features, which stay zero.
+    points : ndarray of shape (n, d)
+    used : ndarray of bool, shape (d,)
+        Features that vary; the others are zero, and stay so.
     """
-    points = np.subtract(X, mean, dtype=np.float64)
-    points *= unit
-    used = unit > 0
-    points -= points.sum(axis=1, keepdims=True) / max(np.count_nonzero(used), 1) * used
+    n_used = max(np.count_nonzero(used), 1)
+    points = points - points.sum(axis=1, keepdims=True) / n_used * used
     largest = np.abs(points).max(axis=1, keepdims=True, initial=0.0)  # squares may overflow
     points = np.divide(points, largest, out=np.zeros_like(points), where=largest > 0)
     length = np.sqrt(np.einsum("ij,ij->i", points, points))[:, None]
@@ -90,7 +87,7 @@ def mean_proba(said):
 
 def power_of(proba, exponent):
     """Class probabilities raised to a power."""
-    out = proba**exponent
+    out = (proba / proba.max(axis=1, keepdims=True)) ** exponent  # never zero everywhere
     return out / out.sum(axis=1, keepdims=True)
 
 
@@ -109,9 +106,8 @@ def keeps_up(proba, said, posterior, weights) -> bool:
     """
     share = weights / weights.sum()
     without = _shared(mean_proba(said), posterior, share)
-    lost = without - _shared(mean_proba([*said, proba]), posterior, share)
-    mean = share @ lost
-    return bool(mean <= PLAINLY * np.sqrt(np.sum(share**2 * (lost - mean) ** 2)) + INDIFFERENT)
+    joined = _shared(mean_proba([*said, proba]), posterior, share)
+    return not gains_more_than_its_error(without, joined, share, PLAINLY)
 
 
 def _shared(proba, posterior, share):
@@ -230,8 +226,8 @@ def with_other_views(task: TransferTask, X, resp, weights, n, rows, own, options
     views, said = {}, [own]
     used = standard.unit > 0
     if options.directions and used.sum() >= LEAST_FEATURES:
-        V = directions(X, 0.0, used)
-        along, proba = _of_directions(V, resp, weights, rows, n, options)
+        V = directions(X, used)
+        along, proba = _of_directions(V, resp, known, weights, rows, n, options)
         if keeps_up(proba[:, known], said, *evidence):
             views["directions"] = along
             said.append(proba[:, known])
@@ -270,12 +266,12 @@ def _shifted(resp, weights, known, prior):
     return shifted / total[:, None], weights * total * weights.sum()
 
 
-def _of_directions(V, resp, weights, rows, n, options: Options):
+def _of_directions(V, resp, known, weights, rows, n, options: Options):
     """Discriminants of directions, and leave-one-out class probabilities of evaluated pairs.
 
     After the first ``n`` rows come anchors, of which kernels know nothing.
     """
-    known, axes = np.flatnonzero(resp.any(axis=0)), principal_axes(V, weights)
+    axes = principal_axes(V, weights)
     points, mine, ridge = PrincipalScores.of(axes, V, weights), resp[:, known], options.ridges[0]
     found = Candidate(axes, points, mine, points.leave_one_out(mine, rows, ridge), 0.0, ridge)
     model, pooled = pooled_model(found, weights[:n], rows, options)

@@ -262,12 +262,13 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
 
     def _other_views(self, X):
         """Class probabilities by directions of rows and by a forest, where there are these."""
+        points = (X - self.view_mean_) * self.view_weights_
         if hasattr(self, "direction_classifier_"):
-            along = directions(X, self.view_mean_, self.view_weights_)
+            along = directions(points, self.view_weights_ > 0)
             yield self.direction_classifier_._predict_proba(along)
         if hasattr(self, "tree_roots_"):
             parts = [getattr(self, f"tree_{field.name}_") for field in fields(Forest)]
-            yield Forest(*parts).predict_proba((X - self.view_mean_) * self.view_weights_)
+            yield Forest(*parts).predict_proba(points)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "class_prior_")

@@ -10,7 +10,13 @@ from sklearn.linear_model import LogisticRegression
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.transfer import _ensemble
-from skalign.transfer._ensemble import _flat, column_order, directions, forest_of
+from skalign.transfer._ensemble import (
+    _flat,
+    column_order,
+    directions,
+    forest_of,
+    power_of,
+)
 
 few = settings(max_examples=10, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -76,7 +82,7 @@ def test_probabilities_are_the_mean_of_all(n_features):
         nodes = target.tree_children_[beyond, nodes]
     said = [target.tree_values_[nodes].mean(axis=1)]
     if n_features > 2:
-        along = directions(X, target.view_mean_, target.view_weights_)
+        along = directions(points, target.view_weights_ > 0)
         said.append(target.direction_classifier_.predict_proba(along))
     del target.calibration_exponent_
     said.append(target.predict_proba(X))
@@ -114,17 +120,32 @@ def test_the_mean_is_calibrated():
     assert model.target_classifier_.calibration_exponent_ > 1
 
 
+def of_features(X, mean, unit):
+    """Directions of rows that are not standardized yet."""
+    return directions((X - mean) * unit, unit > 0)
+
+
+@few
+@given(generators, st.integers(2, 200), st.floats(1e-12, 1e5))
+def test_powers_are_class_probabilities(rng, n_classes, exponent):
+    """However high: the most probable class is left, and order stays."""
+    proba = rng.dirichlet(np.full(n_classes, 100.0), size=20)
+    found = power_of(proba, exponent)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_array_equal(found.argmax(axis=1), proba.argmax(axis=1))
+
+
 @few
 @given(generators, st.integers(3, 9), st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
 def test_directions_know_neither_offset_nor_gain(rng, d, shift, factor):
     """Of standardized rows; they have length one, or none where all features are alike."""
     X, mean, unit = rng.normal(size=(5, d)), rng.normal(size=d), rng.uniform(0.5, 2, size=d)
-    found = directions(X, mean, unit)
+    found = of_features(X, mean, unit)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
     np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-12)
     moved = mean + (factor * (X - mean) * unit + shift) / unit
-    np.testing.assert_allclose(directions(moved, mean, unit), found, atol=1e-6)
-    assert not directions(mean[None], mean, unit).any()
+    np.testing.assert_allclose(of_features(moved, mean, unit), found, atol=1e-6)
+    assert not of_features(mean[None], mean, unit).any()
 
 
 @few
@@ -132,10 +153,10 @@ def test_directions_know_neither_offset_nor_gain(rng, d, shift, factor):
 def test_constant_features_have_no_part_in_directions(rng, d):
     """Neither in the mean over the row, nor in its length; and nothing overflows."""
     X, mean, unit = rng.normal(size=(5, d)), rng.normal(size=d), rng.uniform(0.5, 2, size=d)
-    found = directions(np.insert(X, 1, 7.0, axis=1), np.insert(mean, 1, 3), np.insert(unit, 1, 0))
-    np.testing.assert_allclose(found, np.insert(directions(X, mean, unit), 1, 0, axis=1))
-    far = directions(1e200 * X, 0 * mean, unit)
-    np.testing.assert_allclose(far, directions(X, 0 * mean, unit))
+    found = of_features(np.insert(X, 1, 7.0, axis=1), np.insert(mean, 1, 3), np.insert(unit, 1, 0))
+    np.testing.assert_allclose(found, np.insert(of_features(X, mean, unit), 1, 0, axis=1))
+    far = of_features(1e200 * X, 0 * mean, unit)
+    np.testing.assert_allclose(far, of_features(X, 0 * mean, unit))
 
 
 @few
