@@ -261,7 +261,8 @@ def _shifted(resp, weights, known, prior):
         return resp, weights
     shifted = np.zeros(resp.shape)
     counted = np.maximum((weights @ resp)[known], TINY * weights.sum())
-    shifted[:, known] = resp[:, known] * (np.maximum(prior, TINY) / counted)
+    # rows of a class that has no share are next to nothing, of any other
+    shifted[:, known] = (resp[:, known] + TINY) * (prior / counted)
     total = shifted.sum(axis=1)
     return shifted / total[:, None], weights * total * weights.sum()
 
