@@ -16,7 +16,8 @@ is the mean of all,
 
 where :math:`\beta` brings it on left-out pairs closest to their classes, by cross-entropy: a mean
 is less sure than each of them has a right to be. A view leaves where the mean without it shares
-plainly more with the source, by three standard errors.
+plainly more with the source, by three standard errors. Where pairs are many they tell more, and a
+view has its price: there it joins only if the mean shares more with it, by a standard error.
 """
 
 from dataclasses import dataclass
@@ -55,8 +56,8 @@ DIGITS = 7
 # Digits of points and soft labels that trees get: rounding would choose among splits that part the
 # same rows.
 POINT_DIGITS, LABEL_DIGITS = 5, 3
-# Pairs on which a forest is tried before it is grown on so many times more.
-TRIAL_ROWS, MANY = 1000, 4
+# So many pairs are many, and on some of them a forest is tried before it is grown on more.
+MANY, TRIAL_ROWS = 4000, 1000
 # Standard errors by which a mean shares more without a view that leaves.
 PLAINLY = 3.0
 # Powers of probabilities at which what is shared is looked at.
@@ -91,8 +92,8 @@ def power_of(proba, exponent):
     return out / out.sum(axis=1, keepdims=True)
 
 
-def keeps_up(proba, said, posterior, weights) -> bool:
-    """Whether a view may join others: without it the mean does not share plainly more.
+def keeps_up(proba, said, posterior, weights, many: bool) -> bool:
+    """Whether a view may join others.
 
     Parameters
     ----------
@@ -103,10 +104,14 @@ def keeps_up(proba, said, posterior, weights) -> bool:
     posterior : ndarray of shape (n, C)
         Of the source.
     weights : ndarray of shape (n,)
+    many : bool
+        Whether it has to better their mean, or only not to worsen it plainly.
     """
     share = weights / weights.sum()
     without = _shared(mean_proba(said), posterior, share)
     joined = _shared(mean_proba([*said, proba]), posterior, share)
+    if many:
+        return gains_more_than_its_error(joined, without, share)
     return not gains_more_than_its_error(without, joined, share, PLAINLY)
 
 
@@ -222,7 +227,8 @@ def with_other_views(task: TransferTask, X, resp, weights, n, rows, own, options
     views : OtherViews or None
     """
     standard, known = task.standardization, task.known
-    evidence = task.posterior[rows][:, known], task.weights[rows]
+    many = len(task.weights) >= MANY
+    evidence = task.posterior[rows][:, known], task.weights[rows], many
     views, said = {}, [own]
     used = standard.unit > 0
     if options.directions and used.sum() >= LEAST_FEATURES:
@@ -234,7 +240,7 @@ def with_other_views(task: TransferTask, X, resp, weights, n, rows, own, options
     if options.forest and len(task.weights) >= LEAST:
         labels = _shifted(resp[: len(task.weights)], task.weights, known, options.prior)
         trial = spread_rows(len(rows), TRIAL_ROWS)
-        if len(rows) < MANY * len(trial) or _is_promising(labels, rows, trial, said, task):
+        if not many or _is_promising(labels, rows, trial, said, task):
             forest, proba = forest_of(task.points, *labels)
             if keeps_up(proba[rows][:, known], said, *evidence):
                 views["forest"] = forest
@@ -252,7 +258,8 @@ def _is_promising(labels, rows, trial, said, task: TransferTask) -> bool:
     some, known = rows[trial], task.known
     _, proba = forest_of(task.points[some], *(values[some] for values in labels))
     said = [left_out[trial] for left_out in said]
-    return keeps_up(proba[:, known], said, task.posterior[some][:, known], task.weights[some])
+    evidence = task.posterior[some][:, known], task.weights[some]
+    return keeps_up(proba[:, known], said, *evidence, many=True)
 
 
 def _shifted(resp, weights, known, prior):

@@ -86,13 +86,13 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
     direction_classifier_ : ModalityClassifier
         The same discriminants of directions: standardized features less their mean over the row,
         brought to length one. Only where classes were distilled on the whole of three features or
-        more, and these do not plainly harm.
+        more, and these do not plainly harm, or help, of 4000 pairs or more.
     tree_roots_, tree_features_, tree_thresholds_, tree_children_, tree_values_ : ndarray
         A random forest of class probabilities, over the nodes of all of its trees: where trees
         start; the feature that a node looks at, its threshold, and the nodes that follow at most
         there and beyond, of shape (2, n_nodes), leaves themselves; class probabilities of shape
         (n_nodes, n_classes). Only where classes were distilled from 30 pairs or more, on the whole
-        of the features, and it does not plainly harm.
+        of the features, and it does not plainly harm, or helps, of 4000 pairs or more.
     view_mean_, view_weights_ : ndarray of shape (n_features,)
         Subtracted from the features and multiplied with them, for directions and trees.
     calibration_exponent_ : float

@@ -91,6 +91,16 @@ def test_probabilities_are_the_mean_of_all(n_features):
     np.testing.assert_allclose(together, mean / mean.sum(axis=1, keepdims=True), atol=1e-12)
 
 
+@pytest.mark.parametrize("draw", [squares, gaussian])
+def test_where_pairs_are_many_a_view_has_to_help(draw, monkeypatch):
+    """A forest of a checkerboard does; Gaussian classes of one covariance need none."""
+    monkeypatch.setattr(_ensemble, "MANY", 800)
+    model, X, y = fitted(draw, np.random.default_rng(2), 1600)
+    target = model.target_classifier_
+    assert hasattr(target, "tree_roots_") == (draw is squares)
+    assert np.mean(target.predict(X) == y) > (0.9 if draw is squares else 0.65)
+
+
 def offset(rng, n):
     """An offset that all columns of a row share, far larger than what tells classes apart."""
     X, y = gaussian(rng, n)
