@@ -39,6 +39,8 @@ from ._kernel import Options, calibrate, of_features, pooled_model
 from ._task import OtherViews, TargetModel, TransferTask
 
 TREES = 60
+# Rows that fall down a tree at a time, or more.
+LEAST_ROWS = 8192
 # Pairs that a forest is grown on, evenly spread, where there are more.
 MOST_ROWS = 10_000
 # Pairs in a leaf, at least: one alone is as wrong as the source.
@@ -134,17 +136,26 @@ class Forest:
 
     def predict_proba(self, points) -> np.ndarray:
         """Mean class probabilities of the leaves of standardized points, shape (n, C)."""
-        out = np.empty((len(points), self.values.shape[1]))
+        out = np.zeros((len(points), self.values.shape[1]))
         points = np.clip(points, -FAR, FAR).astype(np.float32)  # as trees have read them
-        for s in row_blocks(len(points), len(self.roots) * (self.values.shape[1] + 4)):
-            nodes = np.tile(self.roots, (s.stop - s.start, 1))
-            before, rows = None, np.arange(s.start, s.stop)[:, None]
-            while before is None or np.any(before != nodes):  # leaves lead to themselves
-                before = nodes
-                beyond = points[rows, self.features[nodes]] > self.thresholds[nodes]
-                nodes = np.where(beyond, self.children[1][nodes], self.children[0][nodes])
-            out[s] = self.values[nodes].mean(axis=1)
-        return out
+        leaves = self.children[0] == np.arange(len(self.features))  # they lead to themselves
+        for s in row_blocks(len(points), points.shape[1], LEAST_ROWS):
+            for root in self.roots:
+                out[s] += self.values[self._leaves(points[s], root, leaves)]
+        return out / len(self.roots)
+
+    def _leaves(self, points, root, leaves):
+        """Leaf of a tree in which each point ends."""
+        nodes = np.full(len(points), root)
+        falling = np.arange(0 if leaves[root] else len(points))
+        at, (left, right) = nodes[falling], self.children
+        while len(falling):
+            beyond = points[falling, self.features[at]] > self.thresholds[at]
+            at = np.where(beyond, right[at], left[at])
+            ended = leaves[at]
+            nodes[falling[ended]] = at[ended]
+            falling, at = falling[~ended], at[~ended]
+        return nodes
 
 
 def column_order(points) -> np.ndarray:
