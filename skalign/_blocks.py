@@ -43,6 +43,11 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.names)
 
+    def same_as(self, other: "Blocks") -> bool:
+        """Whether names and columns of the table are the same."""
+        columns = ([blocks.of_table(m) for m in range(len(blocks))] for blocks in (self, other))
+        return self.names == other.names and all(map(np.array_equal, *columns))
+
     def take(self, X, m: int):
         """Columns of modality ``m``: a view where the block is contiguous."""
         return X[:, self.columns[m]]

@@ -7,22 +7,16 @@ from typing import Any, Literal, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._blocks import Blocks, resolve_table
-from .._utils._array_api import accepted
 from .._utils._containers import in_container
-from .._utils._validation import (
-    FLOATS,
-    check_switch,
-    column_names,
-    restored_on_error,
-)
+from .._utils._validation import FLOATS, check_switch, column_names, restored_on_error
 from ..moments import _dask
 from ..moments._rows import Accumulated
 from . import _encoder
 from ._encoder import Encoders, ModalityEncoder
-from ._gaussian import mutual_information
+from ._gaussian import Information
 from ._maps import align, check_options
 from ._significance import SIGNIFICANCE
 
@@ -285,10 +279,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 raise ValueError(
                     "an aligner to merge keeps no sums of rows: learn by partial_fit, not by fit."
                 )
-        mine, theirs = self.modality_columns_, other.modality_columns_
-        if self.modality_names_ != other.modality_names_ or not all(
-            map(np.array_equal, mine, theirs)
-        ):
+        if not self._blocks.same_as(other._blocks):
             raise ValueError("aligners to merge must have the same features and modalities.")
         with restored_on_error(self.__dict__):
             names = getattr(self, "feature_names_in_", None)
@@ -330,16 +321,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         template = _dask.template_of(X)
-        Z = check_array(
-            template,
-            dtype=accepted(template, FLOATS),
-            input_name="X",
-            ensure_min_samples=0 if template is not X else 1,
-        )
-        if Z.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {Z.shape[1]} features, expected {self.n_components_} components: latents."
-            )
+        Z = _encoder.check_latents(template, self.n_components_, int(template is X))
         function = partial(_encoder.decoded_rows, encoders=self._encoders)
         return _dask.map_rows(function, X, Z, len(self.loadings_))
 
@@ -388,7 +370,25 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         total, weight = rows.fold(_encoder.latent_moment, _encoder.added, self._encoders)
         if not weight > 0:
             raise ValueError("X has no pairs: no row with a positive weight has every modality.")
-        return mutual_information(self.latent_covariance_, total / weight, len(self.encoders_))
+        return self._information.mean(total / weight)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Pointwise mutual information between the modalities of each pair, in nats.
+
+        The logarithm of how much likelier the blocks of a row are together than apart, under the
+        fitted model. A pair far below the others may be none: rows mixed up, clocks adrift.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side, all of them present.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return self._mapped(_encoder.information_of_rows, X, None, information=self._information)
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -447,14 +447,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
 
     def _store(self, alignment, names):
-        encoders = []
-        maps = zip(alignment.coefs, alignment.means, alignment.decoders, strict=True)
-        for name, columns, (coef, mean, decoder) in zip(
-            self.modality_names_, self.modality_columns_, maps, strict=True
-        ):
-            own = None if names is None else names[columns]
-            encoders.append(ModalityEncoder._from_maps(coef, mean, decoder, own, name))
-        self.encoders_ = encoders
+        maps = alignment.coefs, alignment.means, alignment.decoders
+        shown = [None if names is None else names[c] for c in self.modality_columns_]
+        self.encoders_ = list(map(ModalityEncoder._from_maps, *maps, shown, self.modality_names_))
         for name in LEARNED:
             setattr(self, f"{name}_", getattr(alignment, name))
 
@@ -466,13 +461,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     @property
     def _encoders(self):
-        return Encoders(
-            [e.coef_ for e in self.encoders_],
-            [e.mean_ for e in self.encoders_],
-            [e.decoder_coef_ for e in self.encoders_],
-            self._blocks,
-            self.latent_covariance_,
-        )
+        return Encoders.of_parts(self.encoders_, self._blocks, self.latent_covariance_)
 
     @property
     def named_encoders_(self) -> Bunch:
@@ -480,11 +469,16 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_is_fitted(self)
         return Bunch(**dict(zip(self.modality_names_, self.encoders_, strict=True)))
 
-    def _mapped(self, function, X, n_columns):
+    @property
+    def _information(self):
+        return Information.of(self.latent_covariance_, len(self.encoders_))
+
+    def _mapped(self, function, X, n_columns, **options):
         """A function of encoders and rows, of rows in memory or of chunks when asked for."""
-        template, options = _dask.table_of(X)
-        table = validate_data(self, template, reset=False, **options)
-        return _dask.map_rows(partial(function, encoders=self._encoders), X, table, n_columns)
+        template, how = _dask.table_of(X)
+        table = validate_data(self, template, reset=False, **how)
+        apply = partial(function, encoders=self._encoders, **options)
+        return _dask.map_rows(apply, X, table, n_columns)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "encoders_")

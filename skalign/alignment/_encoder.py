@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from .._blocks import Blocks, presence, read_array
 from .._utils._array_api import accepted, affine, as_numpy, as_rows, concat, filled, is_finite
 from .._utils._validation import FLOATS, is_frame
-from ._gaussian import expected_latents
+from ._gaussian import Information, expected_latents
 from ._maps import Alignment
 
 
@@ -117,9 +117,7 @@ class ModalityEncoder(TransformerMixin, BaseEstimator):
             In the units of the features.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=accepted(Z, FLOATS), input_name="Z")
-        if Z.shape[1] != len(self.coef_):
-            raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(self.coef_)} components.")
+        Z = check_latents(Z, len(self.coef_), name="Z")
         return affine(as_rows(Z), self.decoder_coef_.T, np.zeros(len(self.coef_)), self.mean_)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -166,6 +164,12 @@ class Encoders:
         """Maps of an alignment."""
         a = alignment
         return cls(a.coefs, a.means, a.decoders, blocks, a.latent_covariance)
+
+    @classmethod
+    def of_parts(cls, encoders, blocks: Blocks, latent_cov) -> "Encoders":
+        """Maps of fitted encoders."""
+        maps = zip(*((e.coef_, e.mean_, e.decoder_coef_) for e in encoders), strict=True)
+        return cls(*map(list, maps), blocks, latent_cov)
 
     @property
     def n_components(self) -> int:
@@ -238,6 +242,16 @@ class Encoders:
         return affine(latents, back, np.zeros(len(back)), mean)
 
 
+def check_latents(Z, n_components: int, least: int = 1, name="X"):
+    """Latents as an array of so many components, of at least so many rows."""
+    Z = check_array(Z, dtype=accepted(Z, FLOATS), input_name=name, ensure_min_samples=least)
+    if Z.shape[1] != n_components:
+        raise ValueError(
+            f"{name} has {Z.shape[1]} features, expected {n_components} components: latents."
+        )
+    return Z
+
+
 # -- functions of rows, in memory or in chunks ---------------------------------------------------
 
 
@@ -254,6 +268,19 @@ def imputed_rows(table, encoders: Encoders):
 def decoded_rows(table, encoders: Encoders):
     """Features of all modalities from a table of latents."""
     return encoders.inverse_transform(as_rows(np.asarray(table) if is_frame(table) else table))
+
+
+def information_of_rows(table, encoders: Encoders, information: Information):
+    """Pointwise mutual information of the pairs of a table."""
+    X = read_array(table, encoders.blocks)
+    lacking = np.argwhere(~encoders.presence(X))
+    if len(lacking):
+        row, m = lacking[0]
+        raise ValueError(
+            f"row {row} lacks modality {encoders.blocks.names[m]!r}: give pairs, rows with every "
+            "modality."
+        )
+    return information.of_rows(np.hstack(encoders.encode(X)).astype(np.float64, copy=False))
 
 
 def latent_moment(rows, encoders: Encoders):

@@ -119,29 +119,91 @@ def rest_cross(cross, left, right):
     return cross if right is None else cross @ right
 
 
-def mutual_information(latent_cov: np.ndarray, second_moment: np.ndarray, n_modalities: int):
-    """Mean pointwise mutual information in nats.
+@dataclass(frozen=True)
+class Information:
+    """Pointwise mutual information of latents ``z`` (M k): ``constant - z @ matrix @ z``, nats."""
 
-    Parameters
-    ----------
-    latent_cov : ndarray of shape (M k, M k)
-        Covariance of the latents in the fitted model.
-    second_moment : ndarray of shape (M k, M k)
-        Second moment of the latents that are scored, about the model's mean.
-    n_modalities : int
+    constant: float
+    matrix: np.ndarray
+
+    @classmethod
+    def of(cls, latent_cov: np.ndarray, n_modalities: int) -> "Information":
+        """The information that modalities carry about each other in the fitted model.
+
+        Parameters
+        ----------
+        latent_cov : ndarray of shape (M k, M k)
+            Covariance of the latents.
+        n_modalities : int
+        """
+        scale, noisy = _as_compared(latent_cov)
+        difference, log_ratio = np.linalg.inv(noisy), -np.linalg.slogdet(noisy)[1]
+        for m in range(n_modalities):
+            own = np.ix_(*[_latents_of([m], latent_cov, n_modalities)] * 2)
+            difference[own] -= np.linalg.inv(noisy[own])
+            log_ratio += np.linalg.slogdet(noisy[own])[1]
+        return cls(0.5 * float(log_ratio), 0.5 * difference / np.outer(scale, scale))
+
+    def mean(self, second_moment: np.ndarray) -> float:
+        """Its mean, by the second moment of the latents about the mean of the model."""
+        return self.constant - float(np.sum(self.matrix * second_moment))
+
+    def of_rows(self, Z: np.ndarray) -> np.ndarray:
+        """Of rows of latents (n, M k)."""
+        return self.constant - np.einsum("ij,ij->i", Z @ self.matrix, Z)
+
+
+@dataclass(frozen=True)
+class Matching:
+    r"""Points of queries and of a gallery, whose distances tell how well they match.
+
+    With the law of the query's latents given those of the gallery, of mean :math:`z_g B` and
+    covariance :math:`S = W^{-\top} W^{-1}`,
+
+    .. math:: \log \frac{p(z_q, z_g)}{p(z_q) \, p(z_g)} = c + \tfrac12 z_q P z_q^\top
+              - \tfrac12 \lVert z_q W - z_g B W \rVert^2 , \qquad P = \Sigma_{qq}^{-1} :
+
+    the nearest point of the gallery is the most likely partner.
     """
+
+    query: np.ndarray  # W (k, k)
+    gallery: np.ndarray  # B W (k, k)
+    precision: np.ndarray  # P (k, k)
+    constant: float
+
+    @classmethod
+    def of(cls, latent_cov: np.ndarray, query: int, gallery: int, n_modalities: int) -> "Matching":
+        """Of two modalities of the fitted model."""
+        scale, noisy = _as_compared(latent_cov)
+        rows, others = (_latents_of([m], latent_cov, n_modalities) for m in (query, gallery))
+        own, across = noisy[np.ix_(rows, rows)], noisy[np.ix_(others, rows)]
+        slope = np.linalg.solve(noisy[np.ix_(others, others)], across)
+        left = own - across.T @ slope
+        size, axes = np.linalg.eigh((left + left.T) / 2)
+        root = axes / np.sqrt(np.maximum(size, RESOLUTION))
+        unit, other = scale[rows][:, None], scale[others][:, None]
+        log_ratio = np.linalg.slogdet(own)[1] - np.sum(np.log(np.maximum(size, RESOLUTION)))
+        precision = np.linalg.inv(own) / (unit * unit.T)
+        return cls(root / unit, slope @ root / other, precision, 0.5 * float(log_ratio))
+
+    def information(self, Z: np.ndarray, squared_distances: np.ndarray) -> np.ndarray:
+        """Pointwise mutual information (n, ...) of queries (n, k) and points so far from them."""
+        own = np.einsum("ij,ij->i", Z @ self.precision, Z) / 2 + self.constant
+        return own.reshape(-1, *[1] * (squared_distances.ndim - 1)) - squared_distances / 2
+
+
+def _as_compared(latent_cov):
+    """Deviations of latents, and their correlations under the noise they are compared through."""
     scale = np.sqrt(np.diagonal(latent_cov))
     scale = np.where(scale > 0, scale, 1.0)
     cov = latent_cov / np.outer(scale, scale)
-    moment = second_moment / np.outer(scale, scale)
-    noisy = cov + np.diag(np.where(np.diagonal(cov) > 0, RESOLUTION, 1.0))
-    difference, log_ratio = np.linalg.inv(noisy), -np.linalg.slogdet(noisy)[1]
-    k = len(cov) // n_modalities
-    for m in range(n_modalities):
-        own = slice(m * k, (m + 1) * k)
-        difference[own, own] -= np.linalg.inv(noisy[own, own])
-        log_ratio += np.linalg.slogdet(noisy[own, own])[1]
-    return 0.5 * float(log_ratio - np.sum(difference * moment))
+    return scale, cov + np.diag(np.where(np.diagonal(cov) > 0, RESOLUTION, 1.0))
+
+
+def _latents_of(modalities, latent_cov, n_modalities):
+    """Positions of the latents of some modalities among those of all."""
+    k = len(latent_cov) // n_modalities
+    return np.concatenate([np.arange(m * k, (m + 1) * k) for m in modalities])
 
 
 def expected_latents(latent_cov: np.ndarray, given: list[int], wanted: int, n_modalities: int):
@@ -152,8 +214,7 @@ def expected_latents(latent_cov: np.ndarray, given: list[int], wanted: int, n_mo
     ndarray of shape (len(given) * k, k)
         ``E[z_wanted | z_given] = concatenate(z_given) @ matrix``.
     """
-    k = len(latent_cov) // n_modalities
-    rows = np.concatenate([np.arange(m * k, (m + 1) * k) for m in given])
+    rows = _latents_of(given, latent_cov, n_modalities)
     own = latent_cov[np.ix_(rows, rows)]
-    shared = latent_cov[np.ix_(rows, np.arange(wanted * k, (wanted + 1) * k))]
+    shared = latent_cov[np.ix_(rows, _latents_of([wanted], latent_cov, n_modalities))]
     return np.linalg.pinv(own, rcond=RESOLUTION, hermitian=True) @ shared

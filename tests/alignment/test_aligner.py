@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.linalg import eigh
 from sklearn.base import clone
 from sklearn.cross_decomposition import CCA
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 from skalign import NullSpaceAligner, stack_modalities
@@ -291,3 +292,24 @@ def test_shrinkage_helps_where_pairs_are_few():
     )
     assert shrunk.score(data.X[60:]) > 1
     assert plain.score(data.X[60:]) < 0
+
+
+def test_pairs_that_are_none_stand_out():
+    """The information of rows has the score as its mean; shuffled rows are told from pairs."""
+    data = make_paired_gaussians(1000, n_features=(5, 6), n_latent=4, noise=0.3, random_state=0)
+    X, wrong = data.X.copy(), np.arange(0, 200)
+    X[wrong, 5:] = X[np.roll(wrong, 1), 5:]
+    aligner = NullSpaceAligner(modalities=[5, 6]).fit(X)
+    information = aligner.score_samples(X)
+    assert information.mean() == pytest.approx(aligner.score(X))
+    assert roc_auc_score(np.isin(np.arange(1000), wrong), -information) > 0.95
+
+
+def test_information_is_of_pairs():
+    """A row that lacks a modality is named, and the modality."""
+    data = make_paired_gaussians(50, n_features=(2, 3), random_state=0)
+    X = data.X.copy()
+    aligner = NullSpaceAligner(modalities={"a": [0, 1], "b": [2, 3, 4]}).fit(X)
+    X[7, 2:] = np.nan
+    with pytest.raises(ValueError, match="row 7 lacks modality 'b'"):
+        aligner.score_samples(X)

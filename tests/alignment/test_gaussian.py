@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import block_diag
+from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 
-from skalign.alignment._gaussian import expected_latents, mutual_information
+from skalign.alignment._gaussian import Information, Matching, expected_latents
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -44,10 +45,11 @@ def test_information_is_a_mean_of_log_densities(rng, n_modalities, k, n):
     for m in range(n_modalities):
         own = slice(m * k, (m + 1) * k)
         pointwise = pointwise - multivariate_normal.logpdf(Z[:, own], cov=cov[own, own])
-    expected = np.mean(pointwise)
-    found = mutual_information(cov, Z.T @ Z / n, n_modalities)
+    information = Information.of(cov, n_modalities)
+    found = information.mean(Z.T @ Z / n)
     assert isinstance(found, float)
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    assert found == pytest.approx(np.mean(pointwise), rel=1e-6, abs=1e-6)
+    np.testing.assert_allclose(information.of_rows(Z), pointwise, rtol=1e-5, atol=1e-5)
 
 
 @relaxed
@@ -56,7 +58,7 @@ def test_expected_information_of_correlations(correlations):
     """Under the model itself it is the entropy that the correlations take away."""
     cov = two_modalities(correlations)
     expected = -0.5 * np.sum(np.log(1 - np.square(correlations)))
-    assert mutual_information(cov, cov, 2) == pytest.approx(expected, rel=1e-5, abs=1e-12)
+    assert Information.of(cov, 2).mean(cov) == pytest.approx(expected, rel=1e-5, abs=1e-12)
 
 
 @relaxed
@@ -70,9 +72,9 @@ def test_expected_information_is_a_divergence(rng, n_modalities, k):
         change = np.eye(len(rival))
         change[own, own] = wanted @ np.linalg.inv(has)
         rival = change @ rival @ change.T
-    true = mutual_information(cov, cov, n_modalities)
+    true = Information.of(cov, n_modalities).mean(cov)
     assert true > 0
-    assert mutual_information(rival, cov, n_modalities) < true
+    assert Information.of(rival, n_modalities).mean(cov) < true
 
 
 @relaxed
@@ -81,7 +83,7 @@ def test_independent_latents_carry_no_information(rng, n_modalities, k):
     """Zero, whatever is scored."""
     cov = block_diag(*[covariance(rng, k) for _ in range(n_modalities)])
     Z = rng.normal(size=(20, len(cov))) * np.sqrt(np.diagonal(cov))
-    assert mutual_information(cov, Z.T @ Z / 20, n_modalities) == pytest.approx(0, abs=1e-7)
+    assert Information.of(cov, n_modalities).mean(Z.T @ Z / 20) == pytest.approx(0, abs=1e-7)
 
 
 @relaxed
@@ -92,8 +94,8 @@ def test_information_is_blind_to_the_gauge(rng, n_modalities, k):
     Z = rng.multivariate_normal(np.zeros(len(cov)), cov, size=30)
     moment = Z.T @ Z / 30
     gauge = block_diag(*[invertible(rng, k) for _ in range(n_modalities)])
-    found = mutual_information(gauge @ cov @ gauge.T, gauge @ moment @ gauge.T, n_modalities)
-    expected = mutual_information(cov, moment, n_modalities)
+    found = Information.of(gauge @ cov @ gauge.T, n_modalities).mean(gauge @ moment @ gauge.T)
+    expected = Information.of(cov, n_modalities).mean(moment)
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
@@ -104,8 +106,8 @@ def test_information_does_not_order_modalities(rng, n_modalities, k):
     cov, moment = covariance(rng, n_modalities * k), covariance(rng, n_modalities * k)
     order = (rng.permutation(n_modalities)[:, None] * k + np.arange(k)).ravel()
     swap = np.ix_(order, order)
-    expected = mutual_information(cov, moment, n_modalities)
-    assert mutual_information(cov[swap], moment[swap], n_modalities) == pytest.approx(expected)
+    expected = Information.of(cov, n_modalities).mean(moment)
+    assert Information.of(cov[swap], n_modalities).mean(moment[swap]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n_modalities", [2, 3])
@@ -113,7 +115,7 @@ def test_information_does_not_order_modalities(rng, n_modalities, k):
 def test_collapsed_latents_carry_no_information(n_modalities, k):
     """Latents without variance agree perfectly and say nothing."""
     nothing = np.zeros((n_modalities * k, n_modalities * k))
-    assert mutual_information(nothing, nothing, n_modalities) == 0
+    assert Information.of(nothing, n_modalities).mean(nothing) == 0
 
 
 @relaxed
@@ -125,8 +127,8 @@ def test_a_collapsed_dimension_adds_nothing(rng, k):
     kept = np.arange(2 * (k + 1)).reshape(2, k + 1)[:, :-1].ravel()
     wide_cov, wide_moment = np.zeros((2, 2 * k + 2, 2 * k + 2))
     wide_cov[np.ix_(kept, kept)], wide_moment[np.ix_(kept, kept)] = cov, moment
-    found = mutual_information(wide_cov, wide_moment, 2)
-    assert found == pytest.approx(mutual_information(cov, moment, 2), rel=1e-9, abs=1e-9)
+    found = Information.of(wide_cov, 2).mean(wide_moment)
+    assert found == pytest.approx(Information.of(cov, 2).mean(moment), rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("n_modalities", [2, 3])
@@ -135,19 +137,19 @@ def test_exact_alignment_is_large_and_finite(n_modalities):
     found = []
     for k in (1, 2, 5):
         cov = np.tile(np.eye(k), (n_modalities, n_modalities))
-        found.append(mutual_information(cov, cov, n_modalities))
+        found.append(Information.of(cov, n_modalities).mean(cov))
         assert np.isfinite(found[-1])
         assert found[-1] > 10 * k * (n_modalities - 1)
         # a nearly exact alignment comes near it, from below
         almost = cov + 1e-4 * np.eye(len(cov))
-        assert 0 < mutual_information(almost, almost, n_modalities) < found[-1]
+        assert 0 < Information.of(almost, n_modalities).mean(almost) < found[-1]
     np.testing.assert_allclose(found, found[0] * np.array([1, 2, 5]), rtol=1e-6)
 
 
 def test_broken_promise_costs():
     """Latents that disagree where the model says they are equal score far below zero."""
     cov = np.tile(np.eye(2), (2, 2))
-    assert mutual_information(cov, np.eye(4), 2) < -1e6
+    assert Information.of(cov, 2).mean(np.eye(4)) < -1e6
 
 
 @relaxed
@@ -185,3 +187,20 @@ def test_expected_latents_of_exact_alignment():
     np.testing.assert_allclose(matrix, np.vstack([np.eye(2), np.eye(2)]) / 2, atol=1e-12)
     # and a collapsed latent predicts nothing
     np.testing.assert_array_equal(expected_latents(np.zeros((4, 4)), [0], 1, 2), np.zeros((2, 2)))
+
+
+@relaxed
+@given(generators, counts, widths)
+def test_distances_tell_how_well_queries_match(rng, n_modalities, k):
+    """Half their squares, taken from what a query says alone, are the information of the pair."""
+    cov = covariance(rng, n_modalities * k, decades=1)
+    query, gallery = rng.choice(n_modalities, 2, replace=False)
+    matching = Matching.of(cov, query, gallery, n_modalities)
+    own, others = (np.arange(m * k, (m + 1) * k) for m in (query, gallery))
+    both = np.concatenate([own, others])
+    Z = rng.normal(size=(6, len(cov))) * np.sqrt(np.diagonal(cov))
+    Q, G = Z[:5, own], Z[:, others]
+    distances = cdist(Q @ matching.query, G @ matching.gallery, "sqeuclidean")
+    pair = Information.of(cov[np.ix_(both, both)], 2)
+    expected = [pair.of_rows(np.hstack([np.tile(q, (6, 1)), G])) for q in Q]
+    np.testing.assert_allclose(matching.information(Q, distances), expected, rtol=1e-5, atol=1e-5)
