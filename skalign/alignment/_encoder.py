@@ -168,8 +168,8 @@ class Encoders:
     @classmethod
     def of_parts(cls, encoders, blocks: Blocks, latent_cov) -> "Encoders":
         """Maps of fitted encoders."""
-        maps = zip(*((e.coef_, e.mean_, e.decoder_coef_) for e in encoders), strict=True)
-        return cls(*map(list, maps), blocks, latent_cov)
+        coefs, means = [e.coef_ for e in encoders], [e.mean_ for e in encoders]
+        return cls(coefs, means, [e.decoder_coef_ for e in encoders], blocks, latent_cov)
 
     @property
     def n_components(self) -> int:

@@ -1,6 +1,5 @@
 """The estimator that moves a classifier from one modality to another."""
 
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,6 @@ from .._blocks import resolve_table
 from .._utils._labels import UNLABELLED, known_labels
 from .._utils._validation import check_option, check_switch, column_names, restored_on_error
 from ..alignment import NullSpaceAligner
-from ..alignment._significance import SIGNIFICANCE
 from ..moments import _dask as collections
 from . import _modality_classifier as modality
 from ._dask import drawn
@@ -28,12 +26,13 @@ from ._source import (
     frozen,
     given_prior,
     labelled_accuracy,
+    requesting,
     routing,
     soft_labels,
     weight_parameter,
     with_seed,
 )
-from ._task import anchor_folds, shared_pvalue, transfer_task, with_anchors
+from ._task import anchor_folds, nothing_shared, transfer_task, with_anchors
 
 
 class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -58,7 +57,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     source says there; the target learns them in the same way.
 
     Rows with one modality only help: all of them improve the aligner, those of the target its
-    discriminants. If pairs share nothing beyond chance `fit` warns and the prior is predicted.
+    discriminants, and where they have a label they teach them, beside the pairs or alone. If pairs
+    share nothing beyond chance `fit` warns, and what labels the target has, or the prior, predict.
 
     Parameters
     ----------
@@ -82,6 +82,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     predict_from : {"target", "available"}, default="target"
         ``"target"`` never looks at another block. ``"available"`` joins all modalities that a row
         has, the source's own word among them, as independent given the class.
+    target_labels : {"unpaired", "all"}, default="unpaired"
+        Labels that teach a target directly: those of rows that have it and lack the source, or of
+        pairs, too. By default those of pairs reach it through the source alone, so that
+        cross-validation over labelled pairs tells what a target without a label would give.
     class_prior : {"auto", "uniform"} or array-like of shape (n_classes,), default="auto"
         Shares of the classes where predictions are made, in the order of ``classes_``. ``"auto"``
         takes classes as equally likely that have half of an even share of the pairs, or more, by
@@ -166,6 +170,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         source: int | str = 0,
         target: int | str = 1,
         predict_from: Literal["target", "available"] = "target",
+        target_labels: Literal["unpaired", "all"] = "unpaired",
         class_prior: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
@@ -177,6 +182,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.source = source
         self.target = target
         self.predict_from = predict_from
+        self.target_labels = target_labels
         self.class_prior = class_prior
         self.random_state = random_state
         self.verbose = verbose
@@ -301,15 +307,16 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _check_parameters(self):
         check_option("predict_from", self.predict_from, ("target", "available"))
+        check_option("target_labels", self.target_labels, ("unpaired", "all"))
         check_option("target_space", self.target_space, ("whole", "aligned"))
         check_switch("verbose", self.verbose)
 
     def _estimator(self):
         default = LogisticRegression(max_iter=1000)
-        return _requesting(default) if self.estimator is None else self.estimator
+        return requesting(default) if self.estimator is None else self.estimator
 
     def _aligner(self):
-        return _requesting(NullSpaceAligner()) if self.aligner is None else self.aligner
+        return requesting(NullSpaceAligner()) if self.aligner is None else self.aligner
 
     def _route(self, weights, params):
         """Metadata of the fit of the estimator, and whether the aligner gets the weights."""
@@ -350,7 +357,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             aligner._learn(seen, column_names(template), self.__dict__)
         self._say(f"source: {known.sum():,} labelled rows of {len(y):,}")
         estimator = with_seed(clone(self._estimator()), self.random_state)
-        asked = roles, to_estimator, self.predict_from == "available"
+        asked = roles, to_estimator, self.predict_from == "available", self.target_labels
         self.classes_, soft = soft_labels(estimator, blocks.select(table), y, known, rows, *asked)
         self.estimator_, self.aligner_ = estimator, aligner
         self.source_inverse_temperature_ = soft.power
@@ -389,25 +396,14 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         else:
             mixture = with_seed(clone(self.mixture), self.random_state)
             models = self._mixed(mixture, soft, wanted, options)
-        best, blocks = models[self.target_], soft.rows.blocks
-        if (pvalue := 2 * best.pvalue) > SIGNIFICANCE:  # of two tests
-            pvalue = min(1.0, pvalue, 2 * shared_pvalue(soft, self.source_, self.target_))
-        if pvalue > SIGNIFICANCE:
-            best = models[self.target_] = modality.predict_prior_only(best)
-            source, target = (blocks.names[m] for m in (self.source_, self.target_))
-            n_pairs = int(soft.present[soft.pairs, self.target_].sum())
-            warnings.warn(
-                f"Pairs of {source!r} and {target!r} share nothing beyond chance ({n_pairs} "
-                f"pairs, p-value {pvalue:.2g}): predictions are the class prior. Check that rows "
-                "are paired, or give more pairs.",
-                UserWarning,
-                stacklevel=3,
-            )
+        best = models[self.target_]
+        if nothing_shared(soft, (self.source_, self.target_), best.pvalue, self.classes_):
+            best = models[self.target_] = self._without_pairs(soft, best, options)
         elif self.mixture is not None:
             self.mixture_ = mixture
             self.component_class_proba_ = best.predictor.component_class_proba
         self.class_prior_ = best.class_prior
-        told = self.classes_, blocks, getattr(self, "feature_names_in_", None)
+        told = self.classes_, soft.rows.blocks, getattr(self, "feature_names_in_", None)
         self.classifiers_ = {
             m: ModalityClassifier._from_model(model, m, *told) for m, model in models.items()
         }
@@ -423,6 +419,13 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             carried = [self._carried(soft, m, left_out) for left_out in ([], *held)]
             task = with_anchors(task, folds, carried)
         return distil(task, **options)
+
+    def _without_pairs(self, soft, best, options):
+        """Classes of the target by its own labels, or their prior."""
+        taught = soft.codes[soft.present[soft.labelled, self.target_]]
+        if len(np.unique(taught)) < 2:
+            return modality.predict_prior_only(best)
+        return distil(transfer_task(soft, self.target_, self.source_, paired=False), **options)
 
     def _carried(self, soft, m, held):
         """Class means of the source carried over to a modality, had some pairs not been seen."""
@@ -448,7 +451,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             learned = X, wanted, resp, proba, weights
             return gaussian_models(mixture, encoders, *learned, options["prior"])
         even = np.full(len(proba), 1 / len(proba))
-        parts, linear = replace(soft, posterior=resp), alone | {"kernel": False, "prior": even}
+        parts, linear = soft.of_components(resp), alone | {"kernel": False, "prior": even}
         own = {m: distil(transfer_task(parts, m, self.source_), **linear) for m in wanted}
         counts = weights @ resp
         return {m: with_classes(classes[m], own[m], proba, counts) for m in wanted}
@@ -493,8 +496,3 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         # scikit-learn's checks hold the information in both halves of the features
         tags.classifier_tags.poor_score = self.predict_from == "target"
         return tags
-
-
-def _requesting(default):
-    """A default part, which asks for weights where metadata is routed."""
-    return default.set_fit_request(sample_weight=True) if routing() else default

@@ -131,17 +131,24 @@ def distil(task: TransferTask, **options) -> TargetModel:
 def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
     """Agreement of decisions with the source, and its p-value.
 
-    Neither anchors nor unpaired rows are evidence: what they know came from every pair. For the
-    p-value each half of the pairs is decided by the other alone. Given one half, pairs of the
-    other may be shuffled where modalities are independent: each p-value is valid, and so is the
-    smallest times their number. Few pairs are shuffled as a whole instead.
+    Only pairs are evidence: what anchors and unpaired rows know came from every pair, and rows
+    with a label of their own say nothing of the source. For the p-value each half of the pairs is
+    decided by the other alone. Given one half, pairs of the other may be shuffled where modalities
+    are independent: each p-value is valid, and so is the smallest times their number. Few pairs
+    are shuffled as a whole instead.
     """
     asked = [_decided_by_discriminants] + [_decided_by_forest] * options.forest
-    decisions = chain([(rows, decided)], _decided_in_halves(task, posterior, asked, options))
-    tests = (agreement_test(posterior[r], d, task.weights[r]) for r, d in decisions)
+    pairs, own = np.flatnonzero(~task.certain), ~task.certain[rows]
+    X, posterior, weights = task.points[pairs], posterior[pairs], task.weights[pairs]
+    if len(pairs) == 0:
+        return None, 1.0
+    rows = np.searchsorted(pairs, rows[own])
+    decisions = _decided_in_halves(X, posterior, weights, asked, options)
+    decisions = chain([(rows, decided[own])], decisions)
+    tests = (agreement_test(posterior[r], d, weights[r]) for r, d in decisions)
     agreement, _ = next(tests)
-    if len(posterior) < FEW_PAIRS:
-        return agreement, permutation_pvalue(task.points, posterior, task.weights, options.kernel)
+    if len(pairs) < FEW_PAIRS:
+        return agreement, permutation_pvalue(X, posterior, weights, options.kernel)
     smallest = 1.0
     for _, pvalue in tests:
         smallest = min(smallest, 2 * len(asked) * pvalue)
@@ -171,9 +178,8 @@ def permutation_pvalue(X, posterior, weights, kernel: bool) -> float:
     return pvalue_of_shuffles(agree, len(X), agree(every) - TINY, N_SHUFFLES)
 
 
-def _decided_in_halves(task: TransferTask, posterior, asked, options: Options):
+def _decided_in_halves(X, posterior, weights, asked, options: Options):
     """Rows of a half of the pairs, and their classes by what the other half teaches."""
-    X, weights = task.points, task.weights
     rows = spread_rows(len(X), TEST_ROWS)
     for decide in asked:
         for learned, tested in ((rows[::2], rows[1::2]), (rows[1::2], rows[::2])):

@@ -1,7 +1,7 @@
 """The classifier of the source modality: fitted, or frozen, and what it says of pairs."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import log_softmax
@@ -38,11 +38,18 @@ class SoftLabels:
     pairs: np.ndarray  # rows that have the source and another modality
     posterior: np.ndarray  # (len(pairs), C)
     means: np.ndarray  # (C, n_features): of rows of the source alone, by the class it gives them
+    labelled: np.ndarray  # rows with a label that lack the source
+    codes: np.ndarray  # (len(labelled),): their classes
     power: float = 1.0  # of the source's probabilities beside other modalities
 
     def block(self, m: int) -> np.ndarray:
         """A modality of all rows."""
         return self.rows.blocks.take(self.rows.X, m)
+
+    def of_components(self, resp) -> "SoftLabels":
+        """The same pairs by components within classes, which no label tells."""
+        none = np.zeros(0, dtype=int)
+        return replace(self, posterior=resp, labelled=none, codes=none)
 
 
 def frozen(estimator) -> bool:
@@ -53,6 +60,11 @@ def frozen(estimator) -> bool:
 def routing() -> bool:
     """Whether metadata goes where it is asked for."""
     return get_config().get("enable_metadata_routing", False)
+
+
+def requesting(default):
+    """A default part, which asks for weights where metadata is routed."""
+    return default.set_fit_request(sample_weight=True) if routing() else default
 
 
 def given_prior(class_prior, classes):
@@ -81,7 +93,17 @@ def with_seed(estimator, random_state):
     return estimator.set_params(**unset) if unset else estimator
 
 
-def soft_labels(estimator, table, y, known, rows: ArrayRows, roles, params, calibrated=False):
+def soft_labels(
+    estimator,
+    table,
+    y,
+    known,
+    rows: ArrayRows,
+    roles,
+    params,
+    calibrated=False,
+    target_labels="unpaired",
+):
     """Step 1: fit the source classifier, and ask it what it thinks of the pairs.
 
     Parameters
@@ -101,6 +123,8 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, roles, params, cali
         Metadata of the fit, one value a row.
     calibrated : bool
         Whether the source is to stand beside other modalities.
+    target_labels : {"unpaired", "all"}
+        Whether labels of pairs stand in place of what the source says of them.
 
     Returns
     -------
@@ -137,7 +161,14 @@ def soft_labels(estimator, table, y, known, rows: ArrayRows, roles, params, cali
             mine = alone[decided == label]
             if len(mine):
                 means[c, own] = weights[mine] @ rows.X[np.ix_(mine, own)] / weights[mine].sum()
-    return classes, SoftLabels(rows, present, weights, pairs, posterior, means, power)
+    others = np.flatnonzero(known & ~present[:, source] & (weights > 0))
+    codes = np.searchsorted(classes, _plain(y[others]))
+    given = pairs, posterior, means, others, codes
+    if target_labels == "all":
+        told = known[pairs]
+        own = np.searchsorted(classes, _plain(y[pairs[told]]))
+        posterior[told] = np.eye(len(classes))[own]
+    return classes, SoftLabels(rows, present, weights, *given, power)
 
 
 def _plain(labels):

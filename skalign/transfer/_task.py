@@ -13,14 +13,16 @@ help is tried on pairs that the aligner has not seen, so they are carried over o
 each fold of the pairs.
 """
 
+import warnings
 from dataclasses import dataclass, replace
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 
 from .._utils._linalg import orthonormal_rows, reciprocal
 from .._utils._rows import different_rows, own_order, spread_rows
-from ..alignment._significance import shuffled_pvalue
+from ..alignment._significance import SIGNIFICANCE, shuffled_pvalue
 from ..alignment._whitening import signal_scale
 from ._source import SoftLabels
 
@@ -32,6 +34,8 @@ N_FOLDS = 5
 # the pairs.
 HEAVIEST = max(ANCHOR_WEIGHTS)
 SHARE = 0.5
+# Pairs that a row is worth whose label is known, not only what the source says.
+CERTAIN = 3.0
 # Pairs that are shuffled to test whether modalities share anything, where there are more.
 MOST_SHUFFLED = 500
 
@@ -76,8 +80,9 @@ class TransferTask:
     unpaired: np.ndarray  # (u, d'): different rows that lack the source
     unpaired_weights: np.ndarray  # (u,)
     standardization: Standardization
-    pairs: np.ndarray  # all pairs, as rows of what was given
-    inverse: np.ndarray  # number of the different pair that each of them is
+    pairs: np.ndarray  # all of these, as rows of what was given
+    inverse: np.ndarray  # number of the different one that each of them is
+    certain: np.ndarray  # (n,): which have no source, but a label of their own
     anchors: Anchors | None = None
 
     @property
@@ -111,7 +116,9 @@ class OtherViews:
     forest: Any = None  # Forest
 
 
-def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferTask:
+def transfer_task(
+    soft: SoftLabels, m: int, source: int, span=None, paired: bool = True
+) -> TransferTask:
     """Standardize the different pairs of a modality, and its rows that lack the source.
 
     Parameters
@@ -120,15 +127,22 @@ def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferT
     m, source : int
     span : ndarray of shape (k, d), optional
         Maps whose span is all that may be looked at; None looks at the whole modality.
+    paired : bool
+        Whether the source teaches; else labels of the modality do alone.
     """
-    target, weights, mine = soft.block(m), soft.weights, soft.present[soft.pairs, m]
-    pairs, lacking = soft.pairs[mine], ~soft.present[:, source] & soft.present[:, m]
-    unpaired = np.flatnonzero(lacking & (weights > 0))
-    first, total, inverse = different_rows((soft.block(source), target), pairs, weights)
-    if len(first) < 2:
+    target, weights = soft.block(m), soft.weights
+    rows, posterior, unpaired = _rows_of(soft, m, source, paired)
+    of_source, codes = soft.block(source), np.full((len(target), 1), -1.0)
+    if len(soft.labelled):
+        codes[soft.labelled, 0] = soft.codes
+        of_source = np.where(soft.present[:, [source]], of_source, 0.0)
+    first, total, inverse = different_rows((of_source, target, codes), rows, weights)
+    certain = codes[rows[first], 0] >= 0
+    if paired and np.count_nonzero(~certain) < 2:
         raise ValueError("X has one pair of source and target: two different ones are needed.")
+    total = np.where(certain, CERTAIN * total, total)
     others, extra, _ = different_rows((target,), unpaired, weights)
-    chosen, unpaired = pairs[first], unpaired[others]
+    chosen, unpaired = rows[first], unpaired[others]
     every = target[np.append(chosen, unpaired)]
     standard = _standardization(every, np.append(total, extra), span)
     if not standard.unit.any():
@@ -136,19 +150,34 @@ def transfer_task(soft: SoftLabels, m: int, source: int, span=None) -> TransferT
             f"modality {soft.rows.blocks.names[m]!r} is constant: nothing tells classes by it."
         )
     points, unpaired = np.split(standard.apply(every), [len(chosen)])
-    of_source = soft.block(source)[chosen]
-    order = own_order([_standardization(of_source, total).apply(of_source), points])
-    own = own_order([unpaired])
+    seen = np.zeros((len(chosen), of_source.shape[1]))
+    if not certain.all():
+        of_pairs = of_source[chosen[~certain]]
+        seen[~certain] = _standardization(of_pairs, total[~certain]).apply(of_pairs)
+    order, own = own_order([seen, points]), own_order([unpaired])
     return TransferTask(
         points[order],
-        soft.posterior[mine][first[order]],
+        posterior[first[order]],
         total[order],
         unpaired[own],
         extra[own],
         standard,
-        pairs,
+        rows,
         np.argsort(order)[inverse],
+        certain[order],
     )
+
+
+def _rows_of(soft: SoftLabels, m: int, source: int, paired: bool):
+    """Rows whose classes are told, by the source or by a label, these classes, and the others."""
+    mine, own = soft.present[soft.pairs, m] & paired, soft.present[soft.labelled, m]
+    rows = np.append(soft.pairs[mine], soft.labelled[own])
+    labels = np.eye(soft.posterior.shape[1])[soft.codes[own]]
+    others = soft.present[:, m] & (soft.weights > 0)
+    others[rows] = False
+    if paired:
+        others &= ~soft.present[:, source]
+    return rows, np.vstack([soft.posterior[mine], labels]), np.flatnonzero(others)
 
 
 def shared_pvalue(soft: SoftLabels, source: int, target: int) -> float:
@@ -161,6 +190,48 @@ def shared_pvalue(soft: SoftLabels, source: int, target: int) -> float:
     points = [_standardization(X, total).apply(X) for X in blocks]
     own = own_order(points)[some]
     return shuffled_pvalue([X[own] for X in points], total[own])
+
+
+def nothing_shared(soft: SoftLabels, roles, pvalue: float, classes, stacklevel=4) -> bool:
+    """Whether pairs of source and target share nothing beyond chance, which is said.
+
+    Else the classes are named that no pair shows, and no label of the target.
+
+    Parameters
+    ----------
+    soft : SoftLabels
+    roles : tuple of int
+        Positions of source and target.
+    pvalue : float
+        Of the decisions that the target's model makes.
+    classes : ndarray of shape (C,)
+    """
+    mine = soft.present[soft.pairs, roles[1]]
+    (source, target), n_pairs = (soft.rows.blocks.names[m] for m in roles), np.count_nonzero(mine)
+    pvalue = min(1.0, 2 * pvalue)  # of two tests
+    if pvalue > SIGNIFICANCE:
+        pvalue = min(pvalue, 2 * shared_pvalue(soft, *roles))
+    taught = soft.codes[soft.present[soft.labelled, roles[1]]]
+    alone = f"those of its {len(taught)} labelled rows"
+    without = alone if len(np.unique(taught)) > 1 else "the class prior"
+    shown = np.bincount(soft.posterior[mine].argmax(axis=1), minlength=len(classes))
+    shown += np.bincount(taught, minlength=len(classes))
+    message = ""
+    if pvalue > SIGNIFICANCE:
+        message = (
+            f"Pairs of {source!r} and {target!r} share nothing beyond chance ({n_pairs} pairs, "
+            f"p-value {pvalue:.2g}): predictions are {without}. Check that rows are paired, or "
+            "give more pairs."
+        )
+    elif not shown.all():
+        message = (
+            f"The source takes none of {n_pairs} pairs for {short(classes[shown == 0].tolist())}: "
+            f"such classes can hardly be predicted from {target!r}. Give pairs of them, or "
+            f"labelled rows of {target!r}."
+        )
+    if message:
+        warnings.warn(message, UserWarning, stacklevel=stacklevel)
+    return pvalue > SIGNIFICANCE
 
 
 def _standardization(X, weights, span=None) -> Standardization:

@@ -74,7 +74,8 @@ def task_of(rng, n, n_classes, n_known, weight=1.0):
     nothing, inverse = (np.zeros((0, 2)), np.zeros(0)), rng.permutation(np.repeat(np.arange(n), 2))
     pairs = np.sort(rng.permutation(3 * n)[: 2 * n])
     points, weights = rng.normal(size=(n, 2)), np.full(n, weight)
-    return TransferTask(points, posterior, weights, *nothing, standard, pairs, inverse), known
+    of_pairs = standard, pairs, inverse, np.zeros(n, dtype=bool)
+    return TransferTask(points, posterior, weights, *nothing, *of_pairs), known
 
 
 @few

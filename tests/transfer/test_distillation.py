@@ -47,7 +47,8 @@ def task_of(X, posterior, weights=None, anchors=None):
         anchors = Anchors(standard.apply(anchors.points), anchors.classes, folds)
     nothing = np.zeros((0, X.shape[1])), np.zeros(0)
     points = standard.apply(X)
-    return TransferTask(points, posterior, weights, *nothing, standard, rows, rows, anchors)
+    none = np.zeros(len(X), dtype=bool)
+    return TransferTask(points, posterior, weights, *nothing, standard, rows, rows, none, anchors)
 
 
 def predict_proba(model, X):

@@ -285,9 +285,8 @@ def test_discriminants_of_classes_and_components_add_up(rng, wide, n_components)
     mean, unit = rng.normal(size=n), rng.uniform(0.5, 2, size=n)
     standard = Standardization(mean, unit, 1 / unit, None)
     none = np.zeros((0, n))
-    task = TransferTask(
-        X, posterior, weights, none, np.zeros(0), standard, np.arange(40), np.arange(40)
-    )
+    of_pairs = standard, np.arange(40), np.arange(40), np.zeros(40, dtype=bool)
+    task = TransferTask(X, posterior, weights, none, np.zeros(0), *of_pairs)
     proba = rng.dirichlet(np.ones(2), size=n_components)
     resp = rng.dirichlet(np.ones(n_components), size=40)
     counts = weights @ resp

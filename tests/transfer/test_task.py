@@ -90,7 +90,10 @@ def soft_labels_of(X, weights, posterior):
     present = presence(X, blocks)
     pairs = np.flatnonzero(present.all(axis=1) & (weights > 0))
     rows, means = ArrayRows(X, weights, blocks), np.full((3, 6), np.nan)
-    return SoftLabels(rows, present, weights, pairs, posterior(X[pairs, :2]), means)
+    nothing = np.zeros(0, dtype=int)
+    return SoftLabels(
+        rows, present, weights, pairs, posterior(X[pairs, :2]), means, nothing, nothing
+    )
 
 
 def judge(rng, X):
