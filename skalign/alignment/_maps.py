@@ -217,15 +217,16 @@ def _load_orthonormal(pairs, model, k):
 
     Coordinates ``x = basis @ beta`` with orthonormal bases keep the gauge.
     """
-    bases, to_y = [], []
-    for m, block in enumerate(pairs.blocks):
+    bases, to_q = [], []
+    for block in pairs.blocks:
         basis = np.linalg.qr(block.scale[:, None] * block.basis)[0]
         bases.append(basis)
-        to_q = block.singular_values[:, None] * (block.basis.T @ (block.scale[:, None] * basis))
-        to_y.append(model.from_q(m, to_q))
+        within = block.basis.T @ (block.scale[:, None] * basis)
+        to_q.append(block.singular_values[:, None] * within)
+    to_y = [model.from_q(m, q) for m, q in enumerate(to_q)]
     sizes = [b.shape[1] for b in bases]
     if not model.shrunk and pairs.moments.has_root:
-        beta = _left_null(pairs, bases, k)
+        beta = _left_null([b.white @ q for b, q in zip(pairs.blocks, to_q, strict=True)], k)
     else:
         gram = _model_gram(model)
         loss = len(sizes) * np.eye(len(gram)) - gram
@@ -236,9 +237,12 @@ def _load_orthonormal(pairs, model, k):
     return coefs, [a @ part for a, part in zip(to_y, parts, strict=True)]
 
 
-def _left_null(pairs, bases, k):
-    """Smallest singular vectors of the stacked blocks, ``[X_1; -X_2]`` for two modalities."""
-    blocks = [pairs.moments.rows(c) @ b for c, b in zip(pairs.columns, bases, strict=True)]
+def _left_null(blocks, k):
+    """Smallest singular vectors of the stacked blocks, ``[X_1; -X_2]`` for two modalities.
+
+    Blocks are what of them counts: a direction that ``tol`` drops is not orthogonal to the others
+    in units of the features, but is none.
+    """
     rows = []
     for m in range(len(blocks)):
         for l in range(m + 1, len(blocks)):
