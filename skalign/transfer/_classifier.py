@@ -82,9 +82,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     predict_from : {"target", "available"}, default="target"
         ``"target"`` never looks at another block. ``"available"`` joins all modalities that a row
         has, the source's own word among them, as independent given the class.
-    target_labels : {"unpaired", "all"}, default="unpaired"
-        Labels that teach a target directly: those of rows that have it and lack the source, or of
-        pairs, too. By default those of pairs reach it through the source alone, so that
+    target_labels : {"unpaired", "all", "none"}, default="unpaired"
+        Labels that teach a target directly: those of rows that have it and lack the source, of
+        pairs, too, or none. By default those of pairs reach it through the source alone, so that
         cross-validation over labelled pairs tells what a target without a label would give.
     class_prior : {"auto", "uniform"} or array-like of shape (n_classes,), default="auto"
         Shares of the classes where predictions are made, in the order of ``classes_``. ``"auto"``
@@ -170,7 +170,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         source: int | str = 0,
         target: int | str = 1,
         predict_from: Literal["target", "available"] = "target",
-        target_labels: Literal["unpaired", "all"] = "unpaired",
+        target_labels: Literal["unpaired", "all", "none"] = "unpaired",
         class_prior: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
@@ -307,7 +307,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _check_parameters(self):
         check_option("predict_from", self.predict_from, ("target", "available"))
-        check_option("target_labels", self.target_labels, ("unpaired", "all"))
+        check_option("target_labels", self.target_labels, ("unpaired", "all", "none"))
         check_option("target_space", self.target_space, ("whole", "aligned"))
         check_switch("verbose", self.verbose)
 

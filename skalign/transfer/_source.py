@@ -123,8 +123,9 @@ def soft_labels(
         Metadata of the fit, one value a row.
     calibrated : bool
         Whether the source is to stand beside other modalities.
-    target_labels : {"unpaired", "all"}
-        Whether labels of pairs stand in place of what the source says of them.
+    target_labels : {"unpaired", "all", "none"}
+        Which labels teach other modalities: with ``"all"`` those of pairs stand in place of what
+        the source says of them.
 
     Returns
     -------
@@ -161,7 +162,8 @@ def soft_labels(
             mine = alone[decided == label]
             if len(mine):
                 means[c, own] = weights[mine] @ rows.X[np.ix_(mine, own)] / weights[mine].sum()
-    others = np.flatnonzero(known & ~present[:, source] & (weights > 0))
+    others = known & ~present[:, source] & (weights > 0)
+    others = np.flatnonzero(others & (target_labels != "none"))
     codes = np.searchsorted(classes, _plain(y[others]))
     given = pairs, posterior, means, others, codes
     if target_labels == "all":

@@ -103,6 +103,16 @@ def test_labels_of_pairs_do_not_teach_the_target_unless_told(seed):
     assert np.abs(said[0] - said[2]).max() > 1e-3
 
 
+def test_none_of_the_labels_may_teach():
+    """As if they were not there; yet a class that only they have is known, and named."""
+    X, y, truth, taught, test = task()
+    told = y.copy()
+    told[taught] = truth[taught]
+    deaf = transfer(target_labels="none").fit(X[:300], told[:300])
+    blind = transfer().fit(X[:300], y[:300])
+    np.testing.assert_array_equal(deaf.predict_proba(X[test]), blind.predict_proba(X[test]))
+
+
 @few
 @given(seeds)
 def test_weights_of_labelled_rows_repeat_them(seed):
