@@ -4,6 +4,7 @@ from . import datasets, metrics, model_selection
 from ._blocks import stack_modalities
 from .alignment import BlockImputer, ModalityEncoder, NullSpaceAligner
 from .transfer import CrossModalTransferClassifier, ModalityClassifier
+from .zero_shot import ZeroShotClassifier
 
 __all__ = [
     "BlockImputer",
@@ -11,6 +12,7 @@ __all__ = [
     "ModalityClassifier",
     "ModalityEncoder",
     "NullSpaceAligner",
+    "ZeroShotClassifier",
     "datasets",
     "metrics",
     "model_selection",
