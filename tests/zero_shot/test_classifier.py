@@ -1,6 +1,7 @@
 """Classes by prototypes of another modality."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skalign
 from skalign import NullSpaceAligner, ZeroShotClassifier
 from skalign.datasets import make_paired_gaussians
 from skalign.model_selection import TransferSplit
@@ -382,3 +384,17 @@ def test_single_precision():
     np.testing.assert_allclose(
         model.predict_proba(QUERIES.astype(np.float32)), fitted().predict_proba(QUERIES), atol=1e-3
     )
+
+
+def test_files():
+    """What is kept is public: skops reads it with the names of the package alone."""
+    io = pytest.importorskip("skops.io")
+    model = fitted()
+    data = io.dumps(model)
+    untrusted = io.get_untrusted_types(data=data)
+    assert set(untrusted) <= {f"skalign.{name}" for name in skalign.__all__}
+    for again in (io.loads(data, trusted=untrusted), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(again.predict_proba(QUERIES), model.predict_proba(QUERIES))
+        rows = rows_of(UNSEEN, 1)
+        again.add_classes(without(DATA.X[rows], 1), DATA.y[rows])
+        assert len(again.classes_) == 8
