@@ -413,16 +413,13 @@ def beside(anchors: Anchors, X, posterior, weights, weight, points=None):
 
 
 def best_anchored(plain: Candidate, task, posterior, rows, options) -> Candidate:
-    """Discriminants with anchors of the weight that cross-validates best, or without any.
-
-    Exponent and ridge are those that the pairs have chosen without them.
-    """
+    """Discriminants with anchors of the weight that cross-validates best, or without any."""
     X, weights, anchors = task.points, task.weights, task.anchors
     candidates = {0.0: plain}
     for weight in options.anchor_weights:
         features, believed, heavy = beside(anchors, X, posterior, weights, weight)
         candidates[weight] = best_discriminant(
-            features, believed, heavy, rows, (plain.exponent,), (plain.ridge,)
+            features, believed, heavy, rows, options.exponents, options.ridges
         )
     scores = _cross_validated(candidates, anchors, X, posterior, weights, options)
     share = weights / weights.sum()
