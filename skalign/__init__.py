@@ -2,13 +2,14 @@
 
 from . import datasets, metrics, model_selection
 from ._blocks import stack_modalities
-from .alignment import BlockImputer, ModalityEncoder, NullSpaceAligner
+from .alignment import BlockImputer, LatentGauge, ModalityEncoder, NullSpaceAligner
 from .transfer import CrossModalTransferClassifier, ModalityClassifier
 from .zero_shot import ZeroShotClassifier
 
 __all__ = [
     "BlockImputer",
     "CrossModalTransferClassifier",
+    "LatentGauge",
     "ModalityClassifier",
     "ModalityEncoder",
     "NullSpaceAligner",

@@ -33,6 +33,11 @@ def check_in_memory(owner: str, **data):
             )
 
 
+def computed(data):
+    """What a collection holds, in memory; anything else as it is."""
+    return data.compute() if is_dask(data) else data
+
+
 def template_of(X):
     """What shows the columns of ``X``: of a collection a table without rows, else itself."""
     if type(X).__name__ == "LazyFrame":
