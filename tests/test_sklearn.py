@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skalign import (
     CrossModalTransferClassifier,
+    LatentGauge,
     NullSpaceAligner,
     ZeroShotClassifier,
     stack_modalities,
@@ -32,6 +33,8 @@ ESTIMATORS = [
     NullSpaceAligner(solver="covariance", shrinkage=0.5),
     NullSpaceAligner(None, solver="qr", shrinkage=None),
     NullSpaceAligner(1, whiten=False),
+    LatentGauge(),
+    LatentGauge(fit_intercept=False),
     CrossModalTransferClassifier(),
     CrossModalTransferClassifier(predict_from="available"),
     CrossModalTransferClassifier(

@@ -52,9 +52,11 @@ ODDS = 100.0
 # Standard error, in radians, beyond which an angle is not known.
 OPEN_ANGLE = 0.5
 # Steps of the search: matchings, polar factors, climbs of many and of a few candidates.
-MATCHINGS, POLARS, SHORT, LONG = 30, 10, 15, 500
-# White maps are the same below this distance of their entries.
-SAME = 0.05
+MATCHINGS, POLARS, SHORT, LONG = 30, 50, 15, 500
+# Times that the best map so far is turned.
+HOPS = 10
+# White maps are the same below this distance of their entries, and a rotation stands still.
+SAME, STILL = 0.05, 1e-3
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def register(Z, known: Gaussians, *, center: bool, n_init: int, random_state) ->
     found = rows.climbed(_search(rows, n_init, random_state), LONG)
     odds = np.log(ODDS) / len(Z)
     found = [f for f in _distinct(found) if f[0] > found[0][0] - odds]
-    jacobian = np.linalg.slogdet(whitening)[1] - np.linalg.slogdet(root)[1]
+    jacobian = np.linalg.slogdet(whitening)[1]
     matrices = np.array([root @ B @ whitening.T for _, B, _ in found])
     offsets = np.array([root @ b for _, _, b in found]) + known_mean - matrices @ mean
     angles = _n_open_angles(rows, found[0])
@@ -228,10 +230,10 @@ def _search(rows: _Rows, n_init: int, rng):
     tried = _ranked(rows.some(FEW_ROWS), rotations, np.eye(few.k), np.zeros(few.k))
     found = few.climbed(_distinct(tried)[:n_init], SHORT)
     found = few.climbed(_distinct(found)[:3], LONG)
-    turns = _matching_rotations(few.known, few.known, n_init, rng)
-    for _ in range(3):
+    turns = _matching_rotations(few.known, few.known, n_init, rng) + _reflections(few.known)
+    for _ in range(HOPS):
         best, B, b = found[0]
-        turned = _distinct([found[0], *_ranked(few, turns, B, b)])[1:]
+        turned = _distinct([found[0], *_ranked(rows.some(FEW_ROWS), turns, B, b)])[1:]
         found = _distinct(sorted([*found, *few.climbed(turned[:n_init], SHORT)], key=_descending))
         if found[0][0] <= best + 1e-9:
             break
@@ -287,6 +289,19 @@ def _ascending(candidate):
     return candidate[0]
 
 
+def _reflections(known: Gaussians):
+    """Reflections along one or two axes of a component, where covariances have to decide."""
+    n_components, k = known.means.shape
+    if n_components > k:
+        return []
+    turns = []
+    for axes in np.linalg.eigh(known.covariances)[1]:
+        single = np.eye(k) - 2 * np.einsum("ij,lj->jil", axes, axes)
+        first, second = np.triu_indices(k, 1)
+        turns += [*single, *(single[first] @ single[second])]
+    return turns
+
+
 def _iterated(known: Gaussians, seen: Gaussians, rotation):
     """Matching and rotation in turns, until the matching stays: the distance, and the rotation."""
     last = None
@@ -320,8 +335,11 @@ def _matched_rotation(known: Gaussians, seen: Gaussians, order, rotation):
     cross = (known.means * weights).T @ seen.means[order]
     left, right = known.covariances * weights[:, :, None], seen.covariances[order]
     for _ in range(POLARS):
-        U, _, V = np.linalg.svd(cross + np.sum(left @ rotation @ right, axis=0))
+        last = rotation
+        U, _, V = np.linalg.svd(cross + np.sum(left @ last @ right, axis=0))
         rotation = U @ V
+        if np.abs(rotation - last).max() < STILL:
+            break
     return rotation
 
 
