@@ -223,23 +223,24 @@ def _n_open_angles(rows: _Rows, found) -> int:
 def _search(rows: _Rows, n_init: int, rng):
     """Candidates for the best map, close to maxima of the likelihood."""
     few = rows.some(MOST_ROWS)
+    fewer = few.some(FEW_ROWS)
     free = _free_mixture(few, n_init, rng)
     rotations = _random_rotations(few.k, 10 * n_init, rng)
     if free is not None:
         rotations += _matching_rotations(few.known, free, n_init, rng)
-    tried = _ranked(rows.some(FEW_ROWS), rotations, np.eye(few.k), np.zeros(few.k))
+    tried = _ranked(fewer, rotations, np.eye(few.k), np.zeros(few.k))
     found = few.climbed(_distinct(tried)[:n_init], SHORT)
     found = few.climbed(_distinct(found)[:3], LONG)
     turns = _matching_rotations(few.known, few.known, n_init, rng) + _reflections(few.known)
     for _ in range(HOPS):
         best, B, b = found[0]
-        turned = _distinct([found[0], *_ranked(rows.some(FEW_ROWS), turns, B, b)])[1:]
+        turned = _distinct([found[0], *_ranked(fewer, turns, B, b)])[1:]
         found = _distinct(sorted([*found, *few.climbed(turned[:n_init], SHORT)], key=_descending))
         if found[0][0] <= best + 1e-9:
             break
         found = few.climbed(found[:n_init], LONG)
-    # the margin leaves room for what the rows that were left out may say
-    return [f for f in found if f[0] > found[0][0] - 10 * np.log(ODDS) / few.n][:n_init]
+    # the margin leaves room for what climbing, and the rows that were left out, may say
+    return [f for f in found if f[0] > found[0][0] - 10 * np.log(ODDS) / len(few.W)][:n_init]
 
 
 def _descending(candidate):
