@@ -2,7 +2,8 @@
 
 from . import datasets, metrics, model_selection
 from ._blocks import stack_modalities
-from .alignment import BlockImputer, LatentGauge, ModalityEncoder, NullSpaceAligner
+from .alignment import BlockImputer, ModalityEncoder, NullSpaceAligner
+from .gauge import LatentGauge
 from .transfer import CrossModalTransferClassifier, ModalityClassifier
 from .zero_shot import ZeroShotClassifier
 

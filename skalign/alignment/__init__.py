@@ -2,7 +2,6 @@
 
 from ._aligner import NullSpaceAligner
 from ._encoder import ModalityEncoder
-from ._gauge import LatentGauge
 from ._imputer import BlockImputer
 
-__all__ = ["BlockImputer", "LatentGauge", "ModalityEncoder", "NullSpaceAligner"]
+__all__ = ["BlockImputer", "ModalityEncoder", "NullSpaceAligner"]

@@ -41,8 +41,8 @@ from .._utils._validation import (
     restored_on_error,
     rounding_of,
 )
+from ..alignment._encoder import check_latents
 from ..moments import _dask
-from ._encoder import check_latents
 from ._registration import known_mixture, register
 
 # What only some ways to fit leave behind.
