@@ -50,6 +50,22 @@ def exact_directions(pairs: WhitenedPairs) -> list[np.ndarray]:
     return [a @ principal for a in exact]
 
 
+def confirmed_exact(pairs: WhitenedPairs, rows, modalities=None) -> list[np.ndarray]:
+    """Exact directions, where there are different pairs enough to show any.
+
+    With no more different pairs than the rank of the stacked blocks any two modalities agree, by
+    interpolation: Theorem 2.1 says nothing there. Repeated rows count once. The pairs are of all
+    modalities of a row source, or of some.
+    """
+    if pairs.moments.n_rows > max(block.rank for block in pairs.blocks) + 1:
+        found = exact_directions(pairs)
+        n_exact = found[0].shape[1]
+        limit = stack_rank(pairs, n_exact) + 1
+        if n_exact and rows.n_unique(limit, modalities) > limit:
+            return found
+    return [np.zeros((block.rank, 0)) for block in pairs.blocks]
+
+
 def _nearest_orthonormal(a):
     left, _, right = np.linalg.svd(a, full_matrices=False)
     return left @ right

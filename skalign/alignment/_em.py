@@ -9,12 +9,31 @@ are, with :math:`K = C_{gg}^{-1} C_{gh}`,
 The model starts from the shrunk covariance of the pairs, which stays their share of every update
 (Dempster, Laird & Rubin 1977). Rows enter by their moments alone. What modalities share is
 learned from pairs, how each of them varies from everybody: covariances from all rows beside
-cross-covariances of the pairs would not belong to one law, and do harm.
+cross-covariances of the pairs would not belong to one law, and do harm. A few steps do: on
+held-out pairs thousands score no better than ten, for what they still move is what few pairs say.
+
+Where no row has every modality, steps must go on until the likelihood is at its top. There EM
+crawls, by the share of what is seen in what is missing, and is extrapolated (SQUAREM, scheme S3 of
+Varadhan & Roland 2008): of the point :math:`\theta`, two steps :math:`r, s` and
+:math:`v = s - r`,
+
+.. math:: \theta' = \theta - 2 \alpha r + \alpha^2 v, \qquad
+          \alpha = -\lVert r \rVert / \lVert v \rVert \le -1 ,
+
+which is taken back to the plain steps wherever it is no covariance or lowers the likelihood.
+
+Of two modalities that never met, the likelihood knows only what others carry from one to the
+other. The rest is as it would be by chance: of all covariances with the blocks that were seen, the
+one of largest entropy, in which two that never met are independent given all others,
+:math:`(C^{-1})_{ml} = 0` (Dempster 1972). It is the covariance of a Gaussian graphical model, and
+the step that fits it is a regression of each block on those that it met (Hastie, Tibshirani &
+Friedman 2009, algorithm 17.1).
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import cho_solve, solve_triangular
 
 from .._utils._linalg import reciprocal
 from ..moments._moments import Moments, merge, of_one_kind
@@ -24,8 +43,16 @@ from ._whitening import WhitenedBlock, WhitenedPairs, check_varies, whiten_block
 # Rows without a partner say nothing of what modalities share, so that the EM is soon done.
 MAX_ITER = 10
 TOLERANCE = 1e-4
+# Evaluations of steps up to the top of the likelihood, and the change by which they end.
+MAX_ACCELERATED = 600
+TOP = 1e-7
+# Sweeps over blocks of which some never met, and the change by which these end.
+MAX_SWEEPS = 50
+SETTLED = 1e-10
 # Directions of a block below this share of its largest variance hold no information.
 NEGLIGIBLE = 1e-10
+# Pivots of a Cholesky factor above this leave no such direction.
+PLAIN = 1e-3
 
 
 @dataclass(frozen=True)
@@ -147,19 +174,116 @@ def _shrunk(cov, blocks, alphas):
 def expectation_maximisation(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of all coordinates; the first part shows them all, and is the start."""
     mean, cov = parts[0].mean, parts[0].cov
-    total = sum(part.weight for part in parts)
     for _ in range(MAX_ITER):
-        first, second = np.zeros_like(mean), np.zeros_like(cov)
-        for part in parts:
-            filled, cov_filled = _expected(part, mean, cov)
-            first += part.weight / total * filled
-            second += part.weight / total * (cov_filled + np.outer(filled, filled))
-        update = second - np.outer(first, first)
+        first, update = _step(parts, mean, cov)
         change = np.max(np.abs(update - cov))
         mean, cov = first, update
         if change < TOLERANCE:
             break
     return mean, cov
+
+
+def _step(parts, mean, cov, apart=()):
+    """A step of EM: mean and covariance; those that are ``apart`` stay so given all others."""
+    total = sum(part.weight for part in parts)
+    first, second = np.zeros_like(mean), np.zeros_like(cov)
+    for part in parts:
+        filled, cov_filled = _expected(part, mean, cov)
+        first += part.weight / total * filled
+        second += part.weight / total * (cov_filled + np.outer(filled, filled))
+    update = second - np.outer(first, first)
+    return first, largest_entropy(update, apart) if len(apart) else update
+
+
+def maximum_likelihood(parts: list[Part], mean, cov, apart=()) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance at the top of the likelihood of all parts, by accelerated EM.
+
+    Parameters
+    ----------
+    parts : list of Part
+        None of them need show all coordinates.
+    mean, cov : ndarray of shape (r,) and (r, r)
+        Where to start; positive definite.
+    apart : list of pair of ndarray of int
+        Coordinates that no part shows together.
+    """
+    point = np.append(mean[None], cov, axis=0)
+    reached = _log_likelihood(parts, point)
+    for _ in range(MAX_ACCELERATED // 3):
+        once = np.vstack(_step(parts, point[0], point[1:], apart))
+        twice = np.vstack(_step(parts, once[0], once[1:], apart))
+        first, change = once - point, twice - 2 * once + point
+        if np.max(np.abs(twice - once)) < TOP:
+            return twice[0], twice[1:]
+        size = float(np.linalg.norm(change))
+        ahead = max(1.0, float(np.linalg.norm(first)) / size) if size > 0 else 1.0
+        while True:
+            there = twice if ahead == 1 else point + 2 * ahead * first + ahead**2 * change
+            likelihood = _log_likelihood(parts, there)
+            if ahead == 1 or likelihood >= reached:
+                break
+            ahead = 1.0 if ahead < 2 else (ahead + 1) / 2
+        point = np.vstack(_step(parts, there[0], there[1:], apart)) if ahead > 1 else there
+        reached = likelihood
+    return point[0], point[1:]
+
+
+def _log_likelihood(parts, point):
+    """Of all rows, but for a constant; minus infinity where a covariance is none."""
+    mean, cov = point[0], point[1:]
+    total = 0.0
+    for part in parts:
+        off = part.mean - mean[part.given]
+        try:
+            root = np.linalg.cholesky(cov[np.ix_(part.given, part.given)])
+        except np.linalg.LinAlgError:
+            return -np.inf
+        half = solve_triangular(root, part.cov + np.outer(off, off), lower=True)
+        left = np.trace(solve_triangular(root, half.T, lower=True))
+        total -= part.weight * (np.sum(np.log(np.diagonal(root))) + left / 2)
+    return total
+
+
+def largest_entropy(cov, apart):
+    """The covariance in which coordinates that are ``apart`` are independent given all others.
+
+    All else is as in ``cov``, which is positive definite, and remains so at every sweep.
+
+    Parameters
+    ----------
+    cov : ndarray of shape (r, r)
+    apart : list of pair of ndarray of int
+    """
+    full = cov.copy()
+    sides = [(a, b) for a, b in apart] + [(b, a) for a, b in apart]
+    blocks = {tuple(a): a for a, _ in sides if len(a)}
+    unmet = {key: np.concatenate([b for a, b in sides if tuple(a) == key]) for key in blocks}
+    for _ in range(MAX_SWEEPS):
+        before = full.copy()
+        for key, own in blocks.items():
+            met = np.setdiff1d(np.arange(len(cov)), np.concatenate([own, unmet[key]]))
+            slope = _regression(full[np.ix_(met, met)], full[np.ix_(met, own)])
+            carried = full[np.ix_(unmet[key], met)] @ slope
+            full[np.ix_(unmet[key], own)], full[np.ix_(own, unmet[key])] = carried, carried.T
+        if np.max(np.abs(full - before)) < SETTLED:
+            break
+    return full
+
+
+def _regression(own, across):
+    """``own^+ @ across``, at unit variances.
+
+    What is negligible must not be so beside a shrunk direction of no variance.
+    """
+    unit = reciprocal(np.sqrt(np.diagonal(own)))
+    own, across = own * np.outer(unit, unit), unit[:, None] * across
+    try:
+        root = np.linalg.cholesky(own)
+        if np.min(np.diagonal(root), initial=1.0) > PLAIN:
+            return unit[:, None] * cho_solve((root, True), across)
+    except np.linalg.LinAlgError:
+        pass
+    return unit[:, None] * (np.linalg.pinv(own, rcond=NEGLIGIBLE, hermitian=True) @ across)
 
 
 def _expected(part, mean, cov):
@@ -169,11 +293,7 @@ def _expected(part, mean, cov):
     if len(hidden) == 0:
         return part.mean, part.cov
     own, across = cov[np.ix_(given, given)], cov[np.ix_(given, hidden)]
-    # at unit variances: what is negligible must not be so beside a shrunk direction of no variance
-    unit = reciprocal(np.sqrt(np.diagonal(own)))
-    own = own * np.outer(unit, unit)
-    inverse = np.linalg.pinv(own, rcond=NEGLIGIBLE, hermitian=True)
-    slope = unit[:, None] * inverse @ (unit[:, None] * across)
+    slope = _regression(own, across)
     filled, full = np.empty_like(mean), np.empty_like(cov)
     filled[given] = part.mean
     filled[hidden] = mean[hidden] + (part.mean - mean[given]) @ slope

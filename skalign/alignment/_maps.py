@@ -25,6 +25,7 @@ shrunk variance of the rest, :math:`h = (1 - \alpha) + \alpha \tau` with the eig
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -39,15 +40,15 @@ from .._utils._validation import (
 )
 from ._canonical import (
     canonical_directions,
-    exact_directions,
+    confirmed_exact,
     principal_rotation,
-    stack_rank,
     white_gram,
 )
 from ._em import incomplete_rows, learn_from_all
 from ._gaussian import build_model
+from ._mosaic import chain_pvalues, is_mosaic, link_modalities, pairs_and_model
 from ._significance import SIGNIFICANCE, dimension_pvalues
-from ._whitening import WhitenedPairs, whiten_rows
+from ._whitening import WhitenedPairs, first_moments, whiten_rows
 
 # Singular values of the stacked blocks below this, times the largest, span their null space.
 EXACT = 1e-12
@@ -97,28 +98,52 @@ def align(
         As of :class:`skalign.NullSpaceAligner`.
     """
     with no_overflow():
-        moments, pairs = whiten_rows(
-            rows, solver=solver, orthonormal=not whiten, center=center, tol=tol
+        moments = first_moments(rows, solver, orthonormal=not whiten)
+        learn = _learn_mosaic if is_mosaic(moments, len(rows.blocks)) else _learn_pairs
+        options = {"solver": solver, "center": center, "tol": tol, "shrinkage": shrinkage}
+        pairs, model, pvalues, ranks, k = learn(
+            rows, moments, n_components, check_random_state(random_state), **options
         )
-        _check_ranks(pairs, rows.blocks.names, n_components)
-        model = build_model(pairs, _confirmed_exact(pairs, rows), shrinkage)
-        dof = pairs.moments.weight - center
-        pvalues = dimension_pvalues(pairs, model, dof, check_random_state(random_state))
-        k = n_components
-        if k is None:
-            k = pairs.max_components
-        elif k == "auto":
-            k = max(1, int(np.sum(pvalues <= SIGNIFICANCE)))
-        ranks = np.array([block.rank for block in pairs.blocks])
-        incomplete = incomplete_rows(moments, center)
-        if incomplete and model.n_exact == 0:
-            names, accuracy = rows.blocks.names, {"tol": tol, "eps": rows.eps}
-            pairs, model = learn_from_all(pairs, incomplete, shrinkage, names, **accuracy)
-            k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
         alignment = _solve(pairs, model, k, whiten, pvalues[:k], ranks)
     if not all(np.isfinite(a).all() for a in [*alignment.coefs, *alignment.decoders]):
         raise ValueError(TOO_FAR_APART)
     return alignment
+
+
+def _learn_pairs(rows, moments, n_components, rng, *, shrinkage, center, tol, solver):
+    """Pairs, their model, p-values and ranks, and the number of components, of complete rows."""
+    names = rows.blocks.names
+    moments, pairs = whiten_rows(rows, moments, solver=solver, center=center, tol=tol)
+    _check_ranks(pairs, names, n_components)
+    model = build_model(pairs, confirmed_exact(pairs, rows), shrinkage)
+    pvalues = dimension_pvalues(pairs, model, pairs.moments.weight - center, rng)
+    k = _count_components(n_components, pairs, pvalues)
+    ranks = np.array([block.rank for block in pairs.blocks])
+    incomplete = incomplete_rows(moments, center)
+    if incomplete and model.n_exact == 0:
+        accuracy = {"tol": tol, "eps": rows.eps}
+        pairs, model = learn_from_all(pairs, incomplete, shrinkage, names, **accuracy)
+        k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
+    return pairs, model, pvalues, ranks, k
+
+
+def _learn_mosaic(rows, moments, n_components, rng, *, shrinkage, center, tol, solver):
+    """The same of rows few of which, or none, are complete."""
+    mosaic = link_modalities(rows, moments, solver=solver, center=center, tol=tol)
+    pairs, model = pairs_and_model(mosaic, shrinkage)
+    _check_ranks(pairs, rows.blocks.names, n_components)
+    pvalues = chain_pvalues(mosaic, shrinkage, rng)
+    ranks = np.array([block.rank for block in mosaic.blocks])
+    return pairs, model, pvalues, ranks, _count_components(n_components, pairs, pvalues)
+
+
+def _count_components(n_components, pairs, pvalues) -> int:
+    """Dimension of the aligned space."""
+    if n_components is None:
+        return pairs.max_components
+    if n_components == "auto":
+        return max(1, int(np.sum(pvalues <= SIGNIFICANCE)))
+    return n_components
 
 
 def check_options(n_components, whiten, center, shrinkage, tol, solver, random_state) -> None:
@@ -148,21 +173,6 @@ def _check_ranks(pairs: WhitenedPairs, names, n_components) -> None:
                 f"n_components={n_components} exceeds the rank of modality {name!r}, which is "
                 f"{block.rank} over {pairs.moments.n_rows} pairs: ask for fewer components."
             )
-
-
-def _confirmed_exact(pairs: WhitenedPairs, rows) -> list[np.ndarray]:
-    """Exact directions, where there are different pairs enough to show any.
-
-    With no more different pairs than the rank of the stacked blocks any two modalities agree, by
-    interpolation: Theorem 2.1 says nothing there. Repeated rows count once.
-    """
-    if pairs.moments.n_rows > max(block.rank for block in pairs.blocks) + 1:
-        found = exact_directions(pairs)
-        n_exact = found[0].shape[1]
-        limit = stack_rank(pairs, n_exact) + 1
-        if n_exact and rows.n_unique(limit) > limit:
-            return found
-    return [np.zeros((block.rank, 0)) for block in pairs.blocks]
 
 
 def _solve(pairs, model, k, whiten, pvalues, ranks) -> Alignment:
@@ -341,14 +351,11 @@ def _losses(latent_cov, coefs, k, whiten):
 
 def _residuals(pairs, coefs, whiten):
     """Square root of the same, measured on the pairs: accurate where it is near zero."""
-    moments, total = pairs.moments, 0.0
+    total: Any = 0.0
     gauge = len(coefs) if whiten else np.sum([np.sum(c**2, axis=0) for c in coefs], axis=0)
     for m in range(len(coefs)):
         for l in range(m + 1, len(coefs)):
-            v = np.zeros((len(moments.mean), coefs[0].shape[1]))
-            v[pairs.columns[m]] = coefs[m]
-            v[pairs.columns[l]] = -coefs[l]
-            total = total + moments.quadratic(v)
+            total = total + pairs.disagreement(m, l, coefs)
     return np.sqrt(total / gauge)
 
 

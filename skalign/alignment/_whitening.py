@@ -74,6 +74,7 @@ class WhitenedPairs:
     blocks: list[WhitenedBlock]
     cross: dict[tuple[int, int], np.ndarray]  # covariance of q_m and q_l, m < l
     correlations: list[np.ndarray]  # singular values of each cross-covariance, descending
+    met: dict[tuple[int, int], Moments] | None = None  # of rows that have two, where few have all
 
     @property
     def nearly_one(self) -> bool:
@@ -90,26 +91,42 @@ class WhitenedPairs:
         """Most components that can be told apart: the rank of the smallest block."""
         return min(block.rank for block in self.blocks)
 
+    def disagreement(self, m: int, l: int, coefs) -> np.ndarray | float:
+        """Mean squares of ``x_m @ coefs_m - x_l @ coefs_l``; zero of two that never met."""
+        if self.met is not None:
+            if (m, l) not in self.met:
+                return 0.0
+            return self.met[m, l].quadratic(np.vstack([coefs[m], -coefs[l]]))
+        v = np.zeros((len(self.moments.mean), coefs[0].shape[1]))
+        v[self.columns[m]] = coefs[m]
+        v[self.columns[l]] = -coefs[l]
+        return self.moments.quadratic(v)
 
-def whiten_rows(rows, *, solver="auto", orthonormal=False, center=True, tol=None):
+
+def first_moments(rows, solver, *, orthonormal: bool) -> Patterns:
+    """Moments of a row source, by the modalities that rows have, as accurate as is likely to do.
+
+    Of maps that shall be ``orthonormal``, not white, only a root keeps the small end accurate.
+    """
+    n, d = rows.shape
+    if solver == "auto":
+        solver = "covariance" if n > d and not orthonormal else "qr"
+    return rows.moments(solver)
+
+
+def whiten_rows(rows, moments: Patterns, *, solver="auto", center=True, tol=None):
     """Moments of a row source, by the modalities that rows have, and the white pairs they give.
 
-    The solver ``"auto"`` keeps what is accurate enough: of maps that shall be ``orthonormal``, not
-    white, only a root keeps the small end accurate. Moments are about the mean if ``center``, else
-    about the origin; ``tol`` is that of :func:`whiten_pairs`.
+    The solver ``"auto"`` keeps what is accurate enough of the :func:`first_moments`. Moments are
+    about the mean if ``center``, else about the origin; ``tol`` is that of :func:`whiten_pairs`.
     """
 
     def white(moments):
         pairs = complete_pairs(moments, rows.blocks, center)
         return whiten_pairs(pairs, rows.blocks, tol=tol, eps=rows.eps)
 
-    n, d = rows.shape
-    kind = solver
-    if solver == "auto":
-        kind = "covariance" if n > d and not orthonormal else "qr"
-    moments = rows.moments(kind)
     pairs = white(moments)
-    too_few = kind == "covariance" and pairs.moments.n_rows <= d
+    too_few = not pairs.moments.has_root and pairs.moments.n_rows <= rows.shape[1]
     if solver != "auto" or not rows.readable_again or (pairs.accurate and not too_few):
         return moments, pairs
     if not pairs.nearly_one and not too_few:

@@ -163,6 +163,29 @@ def merge_patterns(a: Patterns, b: Patterns) -> Patterns:
     return {pattern: total for pattern, total in both.items() if total is not None}
 
 
+def rows_in_common(patterns: Patterns, n_modalities: int, *, weighted: bool = False) -> np.ndarray:
+    """How many rows have both of two modalities, (M, M); or what they weigh together."""
+    counts = np.zeros((n_modalities, n_modalities))
+    for pattern, part in patterns.items():
+        counts += np.outer(pattern, pattern) * (part.weight if weighted else part.n_rows)
+    return counts
+
+
+def strongest_links(counts: np.ndarray, least: float = 0) -> list[tuple[int, int]]:
+    """Pairs of modalities that join as many as can be, by as many rows as can be.
+
+    The spanning tree of largest counts, (M, M), none below ``least`` (Kruskal 1956), strongest
+    first: one pair fewer than there are modalities, unless some are cut off.
+    """
+    group, links = list(range(len(counts))), []
+    pairs = [(m, l) for m in group for l in range(m + 1, len(counts)) if counts[m, l] >= least]
+    for m, l in sorted(pairs, key=lambda pair: -counts[pair]):
+        if group[m] != group[l]:
+            links.append((m, l))
+            group = [group[m] if g == group[l] else g for g in group]
+    return links
+
+
 def _add_by_pattern(sums, X, weights, blocks, rows):
     """Add a batch to the sums of the modalities that each row has."""
     batch, w = X[rows], None if weights is None else weights[rows]

@@ -5,6 +5,7 @@ only the root of the tree comes to the client. Dask is imported inside functions
 collections are passed, it is there.
 """
 
+from dataclasses import replace
 from functools import partial, reduce
 from itertools import repeat
 from numbers import Real
@@ -83,7 +84,7 @@ class DaskRows:
         n = X.shape[0] if hasattr(X, "chunks") else np.nan
         self.shape = (np.inf if np.isnan(n) else n), blocks.n_features
         self.eps = rounding_of(dtype)
-        self._hashes: np.ndarray | None = None
+        self._seen: Accumulated | None = None
 
     def fold(self, function, merged, shared):
         """``function(rows of a chunk, shared)`` of each chunk, merged by a tree in their order."""
@@ -100,7 +101,7 @@ class DaskRows:
         seen = self.fold(Accumulated.of, Accumulated.merged, kind)
         if self.sample_weight is not None and not seen.patterns:
             raise ValueError("sample_weight is zero for all rows: at least one must be positive.")
-        self._hashes, self.eps = seen.seen, max(seen.eps, self.eps)
+        self._seen, self.eps = replace(seen, patterns={}), max(seen.eps, self.eps)
         return seen.patterns
 
     def mapped(self, mean, maps) -> Patterns | None:
@@ -111,14 +112,10 @@ class DaskRows:
         """The same rows, all of which count alike."""
         return DaskRows(self.X, None, self.blocks, self.dtype)
 
-    def n_unique(self, limit: int) -> int:
-        """Number of different complete rows, up to as many as may ever be asked for."""
-        return len(self.hashes())
-
-    def hashes(self) -> np.ndarray:
-        """Numbers of different complete rows, which the first pass has found."""
-        assert self._hashes is not None
-        return self._hashes
+    def n_unique(self, limit: int, modalities=None) -> int:
+        """Number of different complete rows, which the first pass has found."""
+        assert self._seen is not None
+        return self._seen.n_unique(limit, modalities)
 
 
 def _of_chunk(chunk, shared, sample_weight, function, blocks):

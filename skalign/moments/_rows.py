@@ -4,7 +4,8 @@ A row source answers ``moments(kind)``, ``refined(moments)`` and ``n_unique(limi
 rows are; :class:`DaskRows` is a third one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
@@ -12,7 +13,15 @@ from .._blocks import Blocks
 from .._utils._array_api import as_numpy
 from .._utils._rows import row_blocks
 from .._utils._validation import rounding_of
-from ._accumulate import Patterns, mapped_moments, merge_patterns, moments_by_pattern, refine
+from ._accumulate import (
+    Patterns,
+    mapped_moments,
+    merge_patterns,
+    moments_by_pattern,
+    refine,
+    rows_in_common,
+    strongest_links,
+)
 from ._moments import Moments
 
 
@@ -46,19 +55,25 @@ class ArrayRows:
         """``function(rows, shared)``: there is but one chunk of these rows."""
         return function(self, shared)
 
-    def n_unique(self, limit: int) -> int:
-        """Number of different complete rows, of which no more than ``limit + 1`` are counted."""
-        return len(self.hashes(limit))
+    def n_unique(self, limit: int, modalities=None) -> int:
+        """Number of different complete rows, of which no more than ``limit + 1`` are counted.
 
-    def hashes(self, limit: int | None = None) -> np.ndarray:
+        Those of some ``modalities`` have these, and differ in them.
+        """
+        return len(self.hashes(limit, modalities))
+
+    def hashes(self, limit: int | None = None, modalities=None) -> np.ndarray:
         """Numbers of different complete rows, up to as many as may ever be asked for."""
+        shown: np.ndarray | slice = slice(None)
+        if modalities is not None and len(modalities) < len(self.blocks):
+            shown = np.concatenate([self.blocks.indices(m) for m in modalities])
         d = self.shape[1]
         limit = d + 2 if limit is None else min(limit, d + 2)
         seen = np.zeros(0, dtype=np.uint64)
         for rows in row_blocks(len(self.X), d, 2 * d + 64):
             if len(seen) > limit:
                 break
-            batch = as_numpy(self.X[rows])
+            batch = as_numpy(self.X[rows])[:, shown]
             complete = np.isfinite(batch).all(axis=1)
             if self.weights is not None:
                 complete &= self.weights[rows] > 0
@@ -102,13 +117,18 @@ class Accumulated:
     seen: np.ndarray  # numbers of different complete rows
     eps: float
     blocks: Blocks
+    links: dict[tuple[int, int], np.ndarray] = field(
+        default_factory=dict
+    )  # the same of two of many
 
     readable_again = False
 
     @classmethod
     def of(cls, rows, kind: str) -> "Accumulated":
         """What is kept of the rows of a source."""
-        return cls(rows.moments(kind), rows.hashes(), rows.eps, rows.blocks)
+        two = list(combinations(range(len(rows.blocks)), 2)) if len(rows.blocks) > 2 else []
+        links = {link: rows.hashes(modalities=link) for link in two}
+        return cls(rows.moments(kind), rows.hashes(), rows.eps, rows.blocks, links)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -117,27 +137,33 @@ class Accumulated:
 
     @property
     def n_pairs(self) -> int:
-        """Number of complete rows."""
-        total = self.patterns.get((True,) * len(self.blocks))
-        return 0 if total is None else total.n_rows
+        """Number of rows that tell how modalities correspond: of the weakest link, where many."""
+        counts = rows_in_common(self.patterns, len(self.blocks))
+        links = strongest_links(counts, 1)
+        return 0 if len(links) < len(self.blocks) - 1 else int(counts[links[-1]])
 
     def moments(self, kind: str) -> Patterns:
         """Moments by the modalities that rows have, of whatever kind they were kept."""
         return self.patterns
 
-    def n_unique(self, limit: int) -> int:
+    def n_unique(self, limit: int, modalities=None) -> int:
         """Number of different complete rows, up to as many as may ever be asked for."""
-        return len(self.seen)
+        return len(_seen(self, modalities))
 
     def merged(self, other: "Accumulated") -> "Accumulated":
         """All that either has seen."""
         patterns = merge_patterns(self.patterns, other.patterns)
-        seen = np.union1d(self.seen, other.seen)[: self.blocks.n_features + 3]
-        return Accumulated(patterns, seen, max(self.eps, other.eps), self.blocks)
+        most, none = self.blocks.n_features + 3, np.zeros(0, dtype=np.uint64)
+        seen = np.union1d(self.seen, other.seen)[:most]
+        links = {
+            link: np.union1d(self.links.get(link, none), other.links.get(link, none))[:most]
+            for link in {**self.links, **other.links}
+        }
+        return Accumulated(patterns, seen, max(self.eps, other.eps), self.blocks, links)
 
     def __sizeof__(self) -> int:  # schedulers that move it go by this
         arrays = [a for m in self.patterns.values() for a in (m.mean, m.scatter, m.root)]
-        return sum(a.nbytes for a in (*arrays, self.seen) if a is not None)
+        return sum(a.nbytes for a in (*arrays, self.seen, *self.links.values()) if a is not None)
 
     def as_arrays(self) -> dict:
         """The same as arrays, for the state of an estimator."""
@@ -150,6 +176,8 @@ class Accumulated:
             "scatter": [part.scatter for part in parts],
             "root": [part.root for part in parts],
             "seen": self.seen,
+            "links": np.array(list(self.links), dtype=np.int64).reshape(-1, 2),
+            "seen_of_links": list(self.links.values()),
             "eps": self.eps,
         }
 
@@ -160,4 +188,13 @@ class Accumulated:
         parts = [Moments(float(w), int(n), *rest) for w, n, *rest in zip(*columns, strict=True)]
         keys = [tuple(map(bool, pattern)) for pattern in arrays["patterns"]]
         seen, eps = arrays["seen"], float(arrays["eps"])
-        return cls(dict(zip(keys, parts, strict=True)), seen, eps, blocks)
+        pairs = [(int(m), int(l)) for m, l in arrays.get("links", ())]  # older files have none
+        links = dict(zip(pairs, arrays.get("seen_of_links", ()), strict=True))
+        return cls(dict(zip(keys, parts, strict=True)), seen, eps, blocks, links)
+
+
+def _seen(rows: Accumulated, modalities) -> np.ndarray:
+    """Numbers of different rows that have some modalities, or all."""
+    if modalities is None or len(modalities) == len(rows.blocks):
+        return rows.seen
+    return rows.links.get(tuple(modalities), np.zeros(0, dtype=np.uint64))
