@@ -31,7 +31,14 @@ from .._utils._linalg import reciprocal
 from ..moments._accumulate import rows_in_common, strongest_links
 from ..moments._moments import Moments, merge, of_one_kind
 from ._canonical import confirmed_exact, principal_rotation
-from ._em import NEGLIGIBLE, Incomplete, Part, maximum_likelihood
+from ._em import (
+    MAX_ITER_TOP,
+    NEGLIGIBLE,
+    TOLERANCE_TOP,
+    Incomplete,
+    Part,
+    expectation_maximisation,
+)
 from ._gaussian import SharedGaussian, block_shrinkage, build_model
 from ._significance import dimension_pvalues
 from ._whitening import (
@@ -365,7 +372,9 @@ def _rest_model(mosaic: Mosaic, maps, shrinkage):
         for l in range(m + 1, len(at))
         if not mosaic.weights[m, l] and len(at[m]) and len(at[l])
     ]
-    mean, cov = maximum_likelihood(parts, mean, cov, apart)
+    mean, cov = expectation_maximisation(
+        parts, (mean, cov), apart, max_iter=MAX_ITER_TOP, tol=TOLERANCE_TOP
+    )
     return (mean if mosaic.center else 0 * mean), cov, edges
 
 

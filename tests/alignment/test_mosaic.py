@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from skalign import NullSpaceAligner
-from skalign.alignment._em import Part, largest_entropy, maximum_likelihood
+from skalign.alignment._em import Part, expectation_maximisation, largest_entropy
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics import latent_r2, relative_alignment_error
 from skalign.moments._accumulate import strongest_links
@@ -16,6 +16,7 @@ few = settings(max_examples=15, deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 WIDTHS = [5, 7, 6]
 EDGES = np.cumsum([0, *WIDTHS])
+TOP = {"max_iter": 600, "tol": 1e-7}
 NAMES = {name: slice(EDGES[m], EDGES[m + 1]) for m, name in enumerate(("video", "imu", "radar"))}
 
 
@@ -277,7 +278,7 @@ def test_accelerated_steps_reach_the_top(rng):
     """As high as a general optimiser gets, and independence of what never met given the rest."""
     parts = chain_of_parts(rng)
     apart = [(np.array([0, 1]), np.array([4, 5]))]
-    mean, cov = maximum_likelihood(parts, np.zeros(6), np.eye(6), apart)
+    mean, cov = expectation_maximisation(parts, (np.zeros(6), np.eye(6)), apart, **TOP)
     assert log_likelihood(parts, mean, cov) >= brute_force(parts, 6) - 1e-5
     np.testing.assert_allclose(np.linalg.inv(cov)[:2, 4:], 0, atol=1e-8)
 
@@ -302,6 +303,6 @@ def test_complete_data_are_their_own_top():
     rng = np.random.default_rng(0)
     X = rng.multivariate_normal(np.ones(4), covariance(rng, 4), size=50)
     whole = Part(50, np.arange(4), X.mean(axis=0), np.cov(X.T, bias=True))
-    mean, cov = maximum_likelihood([whole], np.zeros(4), np.eye(4))
+    mean, cov = expectation_maximisation([whole], (np.zeros(4), np.eye(4)), **TOP)
     np.testing.assert_allclose(mean, whole.mean, atol=1e-9)
     np.testing.assert_allclose(cov, whole.cov, atol=1e-9)
