@@ -79,6 +79,13 @@ def _rayleigh_ritz(X, right):
     return left, values, rotation @ right.T
 
 
+def orthonormal_columns(X, negligible: float = 1e-6):
+    """Orthonormal basis of the span of some columns, whatever their size."""
+    norms = np.linalg.norm(X, axis=0)
+    left, values, _ = np.linalg.svd(X[:, norms > 0] / norms[norms > 0], full_matrices=False)
+    return left[:, values > negligible * values.max(initial=0.0)]
+
+
 def orthonormal_rows(maps, negligible: float = 1e-10):
     """Orthonormal basis of the span of some rows."""
     _, values, right = np.linalg.svd(maps, full_matrices=False)

@@ -17,8 +17,7 @@ from ..moments._rows import Accumulated
 from . import _encoder
 from ._encoder import Encoders, ModalityEncoder
 from ._gaussian import Information
-from ._maps import align, check_options
-from ._significance import SIGNIFICANCE
+from ._maps import align, check_options, warn_of_chance
 
 # What an alignment and the attributes of the estimator have in common.
 LEARNED = (
@@ -46,7 +45,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     modality that a sample lacks is a block of NaN; see :func:`skalign.stack_modalities`. Rows
     with every block are *pairs*. What modalities share is learned from them; rows that lack one
     improve what is known of how each varies, by an EM with missing blocks, unless pairs share
-    exact directions, which need no help.
+    exact directions, which need no help. Where few rows or none have all of three modalities or
+    more, rows with two are links: a chain of them aligns two that never met.
 
     Parameters
     ----------
@@ -105,14 +105,18 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Correlation of each feature with the latent of its modality.
     latent_covariance_ : ndarray of shape (n_modalities * n_components,) * 2
         Covariance of the latents of all modalities in the fitted model, modality by modality.
+    imputation_ : dict
+        What `impute` goes through: ``"coefs"`` and ``"decoders"``, a list of arrays, to all that a
+        modality shares with any other and back, the ``"covariance"`` of these latents, and the
+        ``"variances"`` of the features. With two modalities these latents are the aligned ones.
     n_components_ : int
         Dimension of the aligned space.
     n_exact_components_ : int
         How many of these are exact: equal in all modalities up to rounding.
     n_pairs_ : int
-        Number of pairs.
+        Number of pairs; where few or none link all modalities, of rows that have two or more.
     ranks_ : ndarray of shape (n_modalities,)
-        Numerical rank of each block over the pairs.
+        Numerical rank of each block over the pairs; or over all rows, where few are pairs.
     n_features_in_ : int
         Number of columns of ``X``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -195,22 +199,16 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         ValueError
-            If a block is partly NaN or holds infinity, if there are fewer than two pairs, if a
-            modality is constant, or if ``n_components`` exceeds the rank of a modality.
+            If a block is partly NaN or holds infinity, if there are fewer than two pairs, if no
+            chain of rows with two modalities leads to one of them, if a modality is constant, or
+            if ``n_components`` exceeds the rank of a modality.
         """
         with restored_on_error(self.__dict__):
             self._check_parameters()
             rows, names = self._read(X, sample_weight, reset=True)
             self._learn(rows, names)
-        if self.n_components == "auto" and self.pvalues_[0] > SIGNIFICANCE:
-            count = "" if sample_weight is None else ", counted by sample_weight,"
-            warnings.warn(
-                f"The modalities share nothing beyond chance on {self.n_pairs_} pairs{count} "
-                f"(smallest p-value {self.pvalues_[0]:.2g}). The aligned space keeps one "
-                "component, which means nothing. Check that rows are paired, or give more pairs.",
-                UserWarning,
-                stacklevel=2,
-            )
+        if self.n_components == "auto":
+            warn_of_chance(self.n_pairs_, self.pvalues_[0], weighted=sample_weight is not None)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -327,6 +325,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def impute(self, X: Any) -> Any:
         """Fill missing blocks with their best linear estimate from the blocks that are present.
+
+        Two modalities go through the aligned space; each two of three or more go through all that
+        they share beyond chance, or through all if ``n_components`` is None.
 
         Parameters
         ----------
@@ -452,6 +453,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.encoders_ = list(map(ModalityEncoder._from_maps, *maps, shown, self.modality_names_))
         for name in LEARNED:
             setattr(self, f"{name}_", getattr(alignment, name))
+        self.imputation_ = dict(vars(alignment.shared))
 
     # -- shared by the other methods -------------------------------------------------------------
 
@@ -461,7 +463,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     @property
     def _encoders(self):
-        return Encoders.of_parts(self.encoders_, self._blocks, self.latent_covariance_)
+        learned = self.latent_covariance_, self.imputation_
+        return Encoders.of_parts(self.encoders_, self._blocks, *learned)
 
     @property
     def named_encoders_(self) -> Bunch:

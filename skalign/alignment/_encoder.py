@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from .._blocks import Blocks, presence, read_array
 from .._utils._array_api import accepted, affine, as_numpy, as_rows, concat, filled, is_finite
 from .._utils._validation import FLOATS, is_frame
-from ._gaussian import Information, expected_latents
-from ._maps import Alignment
+from ._gaussian import Information, conditional_latents
+from ._maps import Alignment, Shared
 
 
 class ModalityEncoder(TransformerMixin, BaseEstimator):
@@ -158,18 +158,20 @@ class Encoders:
     decoders: list[np.ndarray]  # (d_m, k)
     blocks: Blocks
     latent_cov: np.ndarray
+    shared: Shared
 
     @classmethod
     def of(cls, alignment: Alignment, blocks: Blocks) -> "Encoders":
         """Maps of an alignment."""
         a = alignment
-        return cls(a.coefs, a.means, a.decoders, blocks, a.latent_covariance)
+        return cls(a.coefs, a.means, a.decoders, blocks, a.latent_covariance, a.shared)
 
     @classmethod
-    def of_parts(cls, encoders, blocks: Blocks, latent_cov) -> "Encoders":
+    def of_parts(cls, encoders, blocks: Blocks, latent_cov, imputation) -> "Encoders":
         """Maps of fitted encoders."""
-        coefs, means = [e.coef_ for e in encoders], [e.mean_ for e in encoders]
-        return cls(coefs, means, [e.decoder_coef_ for e in encoders], blocks, latent_cov)
+        parts = [(e.coef_, e.mean_, e.decoder_coef_) for e in encoders]
+        coefs, means, decoders = map(list, zip(*parts, strict=True))
+        return cls(coefs, means, decoders, blocks, latent_cov, Shared(**imputation))
 
     @property
     def n_components(self) -> int:
@@ -230,14 +232,16 @@ class Encoders:
 
     def _expected(self, X, given):
         """Best linear estimate of the blocks that rows lack; zero elsewhere."""
-        k, n_modalities, mean = self.n_components, len(self.blocks), self._mean()
-        maps = np.zeros((self.blocks.n_features, len(given) * k))
-        back = np.zeros((len(given) * k, self.blocks.n_features))
-        for g, m in enumerate(given):
-            maps[self.blocks.columns[m], g * k : (g + 1) * k] = self.coefs[m].T
-        for m in set(range(n_modalities)) - set(given):
-            expected = expected_latents(self.latent_cov, given, m, n_modalities)
-            back[:, self.blocks.columns[m]] = expected @ self.decoders[m].T
+        mean, shared = self._mean(), self.shared
+        sizes = [len(coef) for coef in shared.coefs]
+        edges = np.cumsum([0, *(sizes[m] for m in given)])
+        maps = np.zeros((self.blocks.n_features, edges[-1]))
+        back = np.zeros((edges[-1], self.blocks.n_features))
+        for start, stop, m in zip(edges[:-1], edges[1:], given, strict=True):
+            maps[self.blocks.columns[m], start:stop] = shared.coefs[m].T
+        for m in set(range(len(self.blocks))) - set(given):
+            expected, _ = conditional_latents(shared.covariance, sizes, given, m)
+            back[:, self.blocks.columns[m]] = expected @ shared.decoders[m].T
         latents = as_rows(affine(filled(X, mean), maps, mean))
         return affine(latents, back, np.zeros(len(back)), mean)
 

@@ -206,15 +206,36 @@ def _latents_of(modalities, latent_cov, n_modalities):
     return np.concatenate([np.arange(m * k, (m + 1) * k) for m in modalities])
 
 
-def expected_latents(latent_cov: np.ndarray, given: list[int], wanted: int, n_modalities: int):
-    """Matrix of the conditional mean of one modality's latents given those of others.
+def conditional_latents(covariance: np.ndarray, sizes, given: list[int], wanted: int):
+    r"""The law of one modality's latents, given those of others.
+
+    .. math:: z_w \mid z_g \sim N(z_g B, \Sigma_{ww} - B^\top \Sigma_{gw}), \qquad
+              B = \Sigma_{gg}^{+} \Sigma_{gw} .
+
+    Features :math:`x_w = \mu + z_w D^\top + \epsilon` of its decoder :math:`D` have the mean
+    :math:`\mu + z_g B D^\top`, and the variance that they have in the model, less the diagonal of
+    :math:`D R^\top R D^\top`.
+
+    Parameters
+    ----------
+    covariance : ndarray of shape (sum(sizes), sum(sizes))
+        Of the latents of all modalities, one after the other.
+    sizes : list of int
+        How many latents each modality has.
+    given : list of int
+    wanted : int
 
     Returns
     -------
-    ndarray of shape (len(given) * k, k)
-        ``E[z_wanted | z_given] = concatenate(z_given) @ matrix``.
+    slope : ndarray of shape (sum of sizes of those given, size)
+        ``E[z_wanted | z_given] = concatenate(z_given) @ slope``.
+    root : ndarray of shape (rank, size)
+        Root R of the covariance that is explained, ``root.T @ root``.
     """
-    rows = _latents_of(given, latent_cov, n_modalities)
-    own = latent_cov[np.ix_(rows, rows)]
-    shared = latent_cov[np.ix_(rows, _latents_of([wanted], latent_cov, n_modalities))]
-    return np.linalg.pinv(own, rcond=RESOLUTION, hermitian=True) @ shared
+    edges = np.cumsum([0, *sizes])
+    rows = np.concatenate([np.arange(edges[m], edges[m + 1]) for m in given])
+    shared = covariance[np.ix_(rows, np.arange(edges[wanted], edges[wanted + 1]))]
+    values, axes = np.linalg.eigh(covariance[np.ix_(rows, rows)])
+    kept = values > RESOLUTION * values.max(initial=0.0)
+    root = (axes[:, kept] / np.sqrt(values[kept])).T @ shared
+    return (axes[:, kept] / np.sqrt(values[kept])) @ root, root

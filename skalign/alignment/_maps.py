@@ -24,6 +24,7 @@ shrunk variance of the rest, :math:`h = (1 - \alpha) + \alpha \tau` with the eig
 :math:`\tau` of :math:`N^\top s^{-2} N`.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ import numpy as np
 from scipy.linalg import block_diag
 from sklearn.utils import check_random_state
 
+from .._utils._linalg import orthonormal_columns
 from .._utils._validation import (
     TOO_FAR_APART,
     check_number,
@@ -46,14 +48,24 @@ from ._canonical import (
 )
 from ._em import incomplete_rows, learn_from_all
 from ._gaussian import build_model
-from ._mosaic import chain_pvalues, is_mosaic, link_modalities, pairs_and_model
-from ._significance import SIGNIFICANCE, dimension_pvalues
+from ._mosaic import chain_pvalues, is_mosaic, link_modalities, link_pvalues, pairs_and_model
+from ._significance import SIGNIFICANCE, count_shared, dimension_pvalues, pairs_of_two
 from ._whitening import WhitenedPairs, first_moments, whiten_rows
 
 # Singular values of the stacked blocks below this, times the largest, span their null space.
 EXACT = 1e-12
 # Latents whose covariance is so near to the identity are white.
 UNIT = 1e-13
+
+
+@dataclass(frozen=True)
+class Shared:
+    """All that a modality shares with any other: latents that imputation goes through."""
+
+    coefs: list[np.ndarray]  # (p_m, d_m): latent = coef @ (x - mean), white in the model
+    decoders: list[np.ndarray]  # (d_m, p_m)
+    covariance: np.ndarray  # (sum p_m,) * 2: of the latents of all modalities
+    variances: np.ndarray  # (n_features,): of the features in the model
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ class Alignment:
     n_exact_components: int
     n_pairs: int
     ranks: np.ndarray  # (M,)
+    shared: Shared
 
     @property
     def n_components(self) -> int:
@@ -101,30 +114,38 @@ def align(
         moments = first_moments(rows, solver, orthonormal=not whiten)
         learn = _learn_mosaic if is_mosaic(moments, len(rows.blocks)) else _learn_pairs
         options = {"solver": solver, "center": center, "tol": tol, "shrinkage": shrinkage}
-        pairs, model, pvalues, ranks, k = learn(
-            rows, moments, n_components, check_random_state(random_state), **options
+        rng = check_random_state(random_state)
+        pairs, model, pvalues, ranks, k, counts = learn(
+            rows, moments, n_components, rng, **options
         )
-        alignment = _solve(pairs, model, k, whiten, pvalues[:k], ranks)
+        alignment = _solve(pairs, model, k, whiten, pvalues[:k], ranks, counts)
     if not all(np.isfinite(a).all() for a in [*alignment.coefs, *alignment.decoders]):
         raise ValueError(TOO_FAR_APART)
     return alignment
 
 
 def _learn_pairs(rows, moments, n_components, rng, *, shrinkage, center, tol, solver):
-    """Pairs, their model, p-values and ranks, and the number of components, of complete rows."""
+    """Pairs, their model, p-values and ranks, and numbers of components, of complete rows.
+
+    The last ones are of all modalities, and of each two of three or more.
+    """
     names = rows.blocks.names
     moments, pairs = whiten_rows(rows, moments, solver=solver, center=center, tol=tol)
     _check_ranks(pairs, names, n_components)
     model = build_model(pairs, confirmed_exact(pairs, rows), shrinkage)
-    pvalues = dimension_pvalues(pairs, model, pairs.moments.weight - center, rng)
+    dof = pairs.moments.weight - center
+    pvalues = dimension_pvalues(pairs, model, dof, rng)
     k = _count_components(n_components, pairs, pvalues)
+    counts = {}
+    if len(names) > 2 and n_components is not None:
+        counts = count_shared(pairs_of_two(pairs, model, dof, rng))
     ranks = np.array([block.rank for block in pairs.blocks])
     incomplete = incomplete_rows(moments, center)
     if incomplete and model.n_exact == 0:
         accuracy = {"tol": tol, "eps": rows.eps}
         pairs, model = learn_from_all(pairs, incomplete, shrinkage, names, **accuracy)
         k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
-    return pairs, model, pvalues, ranks, k
+    return pairs, model, pvalues, ranks, k, counts
 
 
 def _learn_mosaic(rows, moments, n_components, rng, *, shrinkage, center, tol, solver):
@@ -132,9 +153,12 @@ def _learn_mosaic(rows, moments, n_components, rng, *, shrinkage, center, tol, s
     mosaic = link_modalities(rows, moments, solver=solver, center=center, tol=tol)
     pairs, model = pairs_and_model(mosaic, shrinkage)
     _check_ranks(pairs, rows.blocks.names, n_components)
-    pvalues = chain_pvalues(mosaic, shrinkage, rng)
+    of_links = link_pvalues(mosaic, shrinkage, rng)
+    pvalues = chain_pvalues(mosaic, of_links)
+    counts = {} if n_components is None else count_shared(of_links)
     ranks = np.array([block.rank for block in mosaic.blocks])
-    return pairs, model, pvalues, ranks, _count_components(n_components, pairs, pvalues)
+    k = _count_components(n_components, pairs, pvalues)
+    return pairs, model, pvalues, ranks, k, counts
 
 
 def _count_components(n_components, pairs, pvalues) -> int:
@@ -160,6 +184,19 @@ def check_options(n_components, whiten, center, shrinkage, tol, solver, random_s
     check_random_state(random_state)
 
 
+def warn_of_chance(n_pairs: int, pvalue: float, *, weighted: bool) -> None:
+    """Warn the caller of a fit if the modalities share nothing beyond chance."""
+    if pvalue > SIGNIFICANCE:
+        count = ", counted by sample_weight," if weighted else ""
+        warnings.warn(
+            f"The modalities share nothing beyond chance on {n_pairs} pairs{count} "
+            f"(smallest p-value {pvalue:.2g}). The aligned space keeps one "
+            "component, which means nothing. Check that rows are paired, or give more pairs.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _is_auto(value) -> bool:
     """Whether a parameter is left to us, or to nobody."""
     return value is None or (isinstance(value, str) and value == "auto")
@@ -175,8 +212,12 @@ def _check_ranks(pairs: WhitenedPairs, names, n_components) -> None:
             )
 
 
-def _solve(pairs, model, k, whiten, pvalues, ranks) -> Alignment:
-    """Maps under the gauge, and what they say of the pairs."""
+def _solve(pairs, model, k, whiten, pvalues, ranks, counts) -> Alignment:
+    """Maps under the gauge, and what they say of the pairs.
+
+    Imputation between two of three or more modalities goes through so many dimensions as
+    ``counts`` tells, or all that there are.
+    """
     if whiten:
         loads = _load_white(pairs, model, k)
         coefs = [pairs.blocks[m].coef(model.to_q(m, y)) for m, y in enumerate(loads)]
@@ -184,24 +225,67 @@ def _solve(pairs, model, k, whiten, pvalues, ranks) -> Alignment:
         coefs, loads = _load_orthonormal(pairs, model, k)
     latent_cov = _latent_covariance(model, loads)
     decoders = [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)]
+    variances = _feature_variances(pairs, model)
+    shared = None
+    if len(loads) > 2:
+        shared = _shared(pairs, model, _load_shared(pairs, model, loads, counts), variances)
     exact = min(model.n_exact, k)
     singular_values = np.sqrt(_losses(latent_cov, coefs, k, whiten))
     singular_values[:exact] = _residuals(pairs, coefs, whiten)[:exact]
     signs = _signs(pairs, coefs)
     both = np.tile(signs, len(coefs))
+    coefs, decoders = [signs[:, None] * c.T for c in coefs], [d * signs for d in decoders]
+    latent_cov = latent_cov * np.outer(both, both)
     return Alignment(
-        coefs=[signs[:, None] * c.T for c in coefs],
+        coefs=coefs,
         means=[pairs.moments.mean[c] for c in pairs.columns],
-        decoders=[d * signs for d in decoders],
+        decoders=decoders,
         loadings=signs * _loadings(pairs, model, loads),
-        latent_covariance=latent_cov * np.outer(both, both),
+        latent_covariance=latent_cov,
         singular_values=singular_values,
         correlations=_correlations(latent_cov, k),
         pvalues=pvalues,
         n_exact_components=exact,
         n_pairs=pairs.moments.n_rows,
         ranks=ranks,
+        shared=Shared(coefs, decoders, latent_cov, variances) if shared is None else shared,
     )
+
+
+def _shared(pairs, model, loads, variances) -> Shared:
+    """Latents of each modality, as many as it needs."""
+    return Shared(
+        [pairs.blocks[m].coef(model.to_q(m, y)).T for m, y in enumerate(loads)],
+        [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)],
+        _latent_covariance(model, loads),
+        variances,
+    )
+
+
+def _load_shared(pairs, model, loads, counts):
+    """Bases of all that each modality shares with any other one, and of the aligned space.
+
+    A pair of modalities has directions of its own: between two of five columns there are five,
+    whatever a third one has.
+    """
+    e = model.n_exact
+    found = [[y[e:]] for y in loads]
+    for (m, l), cross in model.cross.items():
+        roots = [model.explained_root(i, pairs.blocks[i]) for i in (m, l)]
+        n = min(cross.shape) if not counts else max(0, counts.get((m, l), 0) - e)
+        both = canonical_directions({(0, 1): cross}, roots, min(n, *cross.shape))
+        for i, y in zip((m, l), both, strict=True):
+            found[i].append(y)
+    return [block_diag(np.eye(e), orthonormal_columns(np.hstack(ys))) for ys in found]
+
+
+def _feature_variances(pairs, model):
+    """Variance of each feature in the model."""
+    out = np.zeros(len(pairs.moments.mean))
+    for m, block in enumerate(pairs.blocks):
+        spread = block.points(model.points(m, np.eye(model.n_exact + len(model.variance[m]))))
+        out[pairs.columns[m]] = np.einsum("ij,ij->i", spread, spread)
+    return out
 
 
 def _load_white(pairs, model, k):
@@ -293,15 +377,16 @@ def _model_gram(model):
 
 
 def _latent_covariance(model, loads):
-    e, k, n = model.n_exact, loads[0].shape[1], len(loads)
-    out = np.zeros((n * k, n * k))
+    e, n = model.n_exact, len(loads)
+    edges = np.cumsum([0, *(y.shape[1] for y in loads)])
+    at = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    out = np.zeros((edges[-1], edges[-1]))
     for m in range(n):
-        out[m * k : (m + 1) * k, m * k : (m + 1) * k] = loads[m].T @ loads[m]
+        out[at[m], at[m]] = loads[m].T @ loads[m]
         for l in range(m + 1, n):
             shared = loads[m][:e].T @ loads[l][:e]
             block = shared + loads[m][e:].T @ model.cross[m, l] @ loads[l][e:]
-            out[m * k : (m + 1) * k, l * k : (l + 1) * k] = block
-            out[l * k : (l + 1) * k, m * k : (m + 1) * k] = block.T
+            out[at[m], at[l]], out[at[l], at[m]] = block, block.T
     return out
 
 

@@ -201,18 +201,26 @@ def _check_joined(chain, counts, names) -> None:
 # -- what the links say together -----------------------------------------------------------------
 
 
-def chain_pvalues(mosaic: Mosaic, shrinkage, rng) -> np.ndarray:
+def link_pvalues(mosaic: Mosaic, shrinkage, rng) -> dict[tuple[int, int], np.ndarray]:
+    """P-values of "the two share no more than j dimensions", of each link."""
+    found = {}
+    for link, pairs in mosaic.links.items():
+        model = build_model(pairs, mosaic.exact[link], shrinkage)
+        found[link] = dimension_pvalues(pairs, model, pairs.moments.weight - mosaic.center, rng)
+    return found
+
+
+def chain_pvalues(mosaic: Mosaic, of_links) -> np.ndarray:
     """P-values of "no more than j dimensions come through to every modality", j = 0, 1, ...
 
     Every link of a chain must carry a dimension; where modalities are joined by more than one
     chain, the one counts whose weakest link is strongest.
     """
     size = min(block.rank for block in mosaic.blocks)
-    found = {}
-    for link, pairs in mosaic.links.items():
-        model = build_model(pairs, mosaic.exact[link], shrinkage)
-        own = dimension_pvalues(pairs, model, pairs.moments.weight - mosaic.center, rng)[:size]
-        found[link] = np.pad(own, (0, size - len(own)), constant_values=1.0)
+    found = {
+        link: np.pad(own[:size], (0, max(0, size - len(own))), constant_values=1.0)
+        for link, own in of_links.items()
+    }
     pvalues = np.ones(size)
     for j in range(size):
         sure = np.full(mosaic.weights.shape, -2.0)

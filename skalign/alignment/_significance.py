@@ -97,6 +97,33 @@ def dimension_pvalues(pairs: WhitenedPairs, model: SharedGaussian, dof: float, r
     return np.pad(pvalues, (0, pairs.max_components - len(pvalues)), constant_values=1.0)
 
 
+def pairs_of_two(pairs: WhitenedPairs, model: SharedGaussian, dof: float, rng) -> dict:
+    """P-values of "these two share no more than j dimensions", of each two modalities (m, l)."""
+    found = {}
+    for (m, l), correlations in zip(pairs.cross, pairs.correlations, strict=True):
+        two = WhitenedPairs(
+            pairs.moments,
+            [pairs.columns[m], pairs.columns[l]],
+            [pairs.blocks[m], pairs.blocks[l]],
+            {(0, 1): pairs.cross[m, l]},
+            [correlations],
+        )
+        own = SharedGaussian(
+            [model.exact[m], model.exact[l]],
+            [model.rest[m], model.rest[l]],
+            [model.variance[m], model.variance[l]],
+            {(0, 1): model.cross[m, l]},
+            model.shrunk,
+        )
+        found[m, l] = dimension_pvalues(two, own, dof, rng)
+    return found
+
+
+def count_shared(pvalues: dict) -> dict:
+    """Numbers of dimensions that each two modalities share beyond chance."""
+    return {two: int(np.sum(own <= SIGNIFICANCE)) for two, own in pvalues.items()}
+
+
 def shared_pvalues(cross: dict, dof: float, rng, known=None) -> np.ndarray:
     """P-values of "the modalities share no more than j dimensions", j = 0, 1, ...
 

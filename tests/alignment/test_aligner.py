@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 from skalign import NullSpaceAligner, stack_modalities
+from skalign.alignment._gaussian import conditional_latents
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics import (
     alignment_error,
@@ -155,6 +156,63 @@ def test_three_white_modalities_are_maxvar():
     cosine = np.abs(np.sum(row_space(aligner) * vectors[:, :2].T, axis=1))
     norms = np.linalg.norm(row_space(aligner), axis=1) * np.linalg.norm(vectors[:, :2], axis=0)
     np.testing.assert_allclose(cosine, norms, rtol=1e-9)
+
+
+@pytest.mark.parametrize("widths", [(4, 5, 6), (4, 5, 6, 3)])
+def test_many_white_modalities_are_those_of_cca_zoo(widths):
+    """Latents of MCCA with unit covariances of the blocks, but for their size and sign."""
+    linear = pytest.importorskip("cca_zoo.linear")
+    data = make_paired_gaussians(
+        400, n_features=widths, n_latent=2, noise=2.0, n_private=1, random_state=4
+    )
+    blocks = np.split(data.X, np.cumsum(widths)[:-1], axis=1)
+    peer = linear.MCCA(2).fit(blocks)
+    aligner = NullSpaceAligner(2, modalities=list(widths), shrinkage=None, random_state=0)
+    aligner.fit(data.X)
+    latents = np.vstack(encodings(aligner, data))
+    theirs = np.vstack(
+        [(X - X.mean(axis=0)) @ w for X, w in zip(blocks, peer.weights_, strict=True)]
+    )
+    ours, theirs = (z / np.linalg.norm(z, axis=0) for z in (latents, theirs))
+    np.testing.assert_allclose(np.abs(np.sum(ours * theirs, axis=0)), 1, atol=1e-12)
+    np.testing.assert_allclose(ours * np.sign(np.sum(ours * theirs, axis=0)), theirs, atol=1e-8)
+
+
+def test_a_narrow_modality_does_not_narrow_imputation():
+    """Between two of five columns there are five dimensions, whatever a third one has."""
+    data = make_paired_gaussians(2300, n_features=(5, 5, 1), n_latent=4, noise=0.5, random_state=0)
+    train, test = data.X[:300], data.X[300:]
+    half, mean = test.copy(), train.mean(axis=0)
+    half[:, 5:] = np.nan
+    for n_components in (None, "auto", 1):
+        aligner = NullSpaceAligner(n_components, modalities=[5, 5, 1]).fit(train)
+        two = NullSpaceAligner(None, modalities=[5, 5]).fit(train[:, :10])
+        assert aligner.n_components_ == 1
+        np.testing.assert_allclose(
+            aligner.impute(half)[:, 5:10], two.impute(half[:, :10])[:, 5:], atol=1e-8
+        )
+    plain = NullSpaceAligner(None, modalities=[5, 5, 1], shrinkage=None).fit(train)
+    for shown in ([0, 1, 2, 3, 4], [5, 6, 7, 8, 9, 10], [10]):
+        hidden = np.setdiff1d(np.arange(11), shown)
+        slope = np.linalg.lstsq(train[:, shown] - mean[shown], train - mean, rcond=None)[0]
+        half = test.copy()
+        half[:, hidden] = np.nan
+        expected = mean[hidden] + (test[:, shown] - mean[shown]) @ slope[:, hidden]
+        np.testing.assert_allclose(plain.impute(half)[:, hidden], expected, atol=1e-8)
+
+
+def test_what_is_left_of_an_imputation():
+    """Variances of features, less what is explained: those of the residuals of regressions."""
+    X = make_paired_gaussians(300, n_features=(3, 5, 2), noise=1.0, random_state=0).X
+    aligner = NullSpaceAligner(None, modalities=[3, 5, 2], shrinkage=None).fit(X)
+    shared = aligner.imputation_
+    sizes = [len(coef) for coef in shared["coefs"]]
+    np.testing.assert_allclose(shared["variances"], X.var(axis=0))
+    _, root = conditional_latents(shared["covariance"], sizes, [0, 2], 1)
+    left = shared["variances"][3:8] - np.sum((root @ shared["decoders"][1].T) ** 2, axis=0)
+    known = np.hstack([np.ones((300, 1)), X[:, [0, 1, 2, 8, 9]]])
+    residual = X[:, 3:8] - known @ np.linalg.lstsq(known, X[:, 3:8], rcond=None)[0]
+    np.testing.assert_allclose(left, residual.var(axis=0), atol=1e-10)
 
 
 def test_held_out_score_picks_the_shared_dimensions():

@@ -254,7 +254,7 @@ def test_a_modality_without_a_dimension_is_named():
 
 
 def test_accelerated_steps_go_further():
-    """As many steps as it takes: higher than as many plain ones, and never lower than one of them."""
+    """As many steps as it takes: higher than as many plain ones, and never down."""
     rng = np.random.default_rng(0)
     X = correlated(rng, 400, 6)
     parts = [part(X[:12], list(range(6))), part(X[12:200], [0, 1, 2]), part(X[200:], [3, 4, 5])]
