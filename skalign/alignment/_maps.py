@@ -393,7 +393,7 @@ def _latent_covariance(model, loads):
 def _decoder(block, model, m, y):
     """Regression of x on its latents ``y.T @ y_m``: ``Cov(x, z) Cov(z)^+``."""
     gram = y.T @ y
-    if np.abs(gram - np.eye(len(gram))).max() > UNIT:  # as white latents are
+    if np.abs(gram - np.eye(len(gram))).max(initial=0.0) > UNIT:  # as white latents are
         y = y @ np.linalg.pinv(gram, hermitian=True)
     return block.points(model.points(m, y))
 

@@ -114,8 +114,12 @@ class DaskRows:
 
     def n_unique(self, limit: int, modalities=None) -> int:
         """Number of different complete rows, which the first pass has found."""
+        return len(self.hashes(modalities=modalities))
+
+    def hashes(self, limit: int | None = None, modalities=None) -> np.ndarray:
+        """Numbers of different complete rows, all that were kept."""
         assert self._seen is not None
-        return self._seen.n_unique(limit, modalities)
+        return self._seen.hashes(limit, modalities)
 
 
 def _of_chunk(chunk, shared, sample_weight, function, blocks):

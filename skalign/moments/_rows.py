@@ -148,7 +148,13 @@ class Accumulated:
 
     def n_unique(self, limit: int, modalities=None) -> int:
         """Number of different complete rows, up to as many as may ever be asked for."""
-        return len(_seen(self, modalities))
+        return len(self.hashes(limit, modalities))
+
+    def hashes(self, limit: int | None = None, modalities=None) -> np.ndarray:
+        """Numbers of different complete rows, or of those that have some modalities."""
+        if modalities is None or len(modalities) == len(self.blocks):
+            return self.seen
+        return self.links.get(tuple(modalities), np.zeros(0, dtype=np.uint64))
 
     def merged(self, other: "Accumulated") -> "Accumulated":
         """All that either has seen."""
@@ -191,10 +197,3 @@ class Accumulated:
         pairs = [(int(m), int(l)) for m, l in arrays.get("links", ())]  # older files have none
         links = dict(zip(pairs, arrays.get("seen_of_links", ()), strict=True))
         return cls(dict(zip(keys, parts, strict=True)), seen, eps, blocks, links)
-
-
-def _seen(rows: Accumulated, modalities) -> np.ndarray:
-    """Numbers of different rows that have some modalities, or all."""
-    if modalities is None or len(modalities) == len(rows.blocks):
-        return rows.seen
-    return rows.links.get(tuple(modalities), np.zeros(0, dtype=np.uint64))

@@ -8,7 +8,7 @@ from scipy.linalg import block_diag
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 
-from skalign.alignment._gaussian import Information, Matching, expected_latents
+from skalign.alignment._gaussian import Information, Matching, conditional_latents
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -163,10 +163,12 @@ def test_expected_latents_are_a_regression(rng, n_modalities, k, data):
     order = data.draw(st.permutations(sorted(given_)))
     latents = np.split(Z, n_modalities, axis=1)
     known = np.hstack([latents[m] for m in order])
-    matrix = expected_latents(Z.T @ Z / 60, order, wanted, n_modalities)
+    matrix, root = conditional_latents(Z.T @ Z / 60, [k] * n_modalities, order, wanted)
     expected = np.linalg.lstsq(known, latents[wanted], rcond=None)[0]
     assert matrix.shape == (len(order) * k, k)
     np.testing.assert_allclose(matrix, expected, atol=1e-6)
+    explained = (known @ expected).T @ (known @ expected) / 60
+    np.testing.assert_allclose(root.T @ root, explained, atol=1e-6 * np.abs(explained).max())
 
 
 @relaxed
@@ -176,17 +178,18 @@ def test_expected_latents_of_what_is_given(rng, n_modalities, k):
     root = rng.normal(size=(n_modalities * k,) * 2)
     cov = root @ root.T + np.eye(len(root))
     given_ = list(range(n_modalities))
-    matrix = expected_latents(cov, given_, 1, n_modalities)
+    matrix = conditional_latents(cov, [k] * n_modalities, given_, 1)[0]
     np.testing.assert_allclose(matrix, np.eye(len(cov))[:, k : 2 * k], atol=1e-8)
 
 
 def test_expected_latents_of_exact_alignment():
     """Two modalities that agree exactly are a singular covariance: their mean is expected."""
     cov = np.tile(np.eye(2), (3, 3))
-    matrix = expected_latents(cov, [0, 1], 2, 3)
+    matrix = conditional_latents(cov, [2, 2, 2], [0, 1], 2)[0]
     np.testing.assert_allclose(matrix, np.vstack([np.eye(2), np.eye(2)]) / 2, atol=1e-12)
     # and a collapsed latent predicts nothing
-    np.testing.assert_array_equal(expected_latents(np.zeros((4, 4)), [0], 1, 2), np.zeros((2, 2)))
+    nothing, _ = conditional_latents(np.zeros((4, 4)), [2, 2], [0], 1)
+    np.testing.assert_array_equal(nothing, np.zeros((2, 2)))
 
 
 @relaxed
