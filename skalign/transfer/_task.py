@@ -34,6 +34,8 @@ N_FOLDS = 5
 # the pairs.
 HEAVIEST = max(ANCHOR_WEIGHTS)
 SHARE = 0.5
+# Pairs a class, in the mean, that would show it.
+PLENTY = 5
 # Pairs that a row is worth whose label is known, not only what the source says.
 CERTAIN = 3.0
 # Pairs that are shuffled to test whether modalities share anything, where there are more.
@@ -223,7 +225,7 @@ def nothing_shared(soft: SoftLabels, roles, pvalue: float, classes, stacklevel=4
             f"p-value {pvalue:.2g}): predictions are {without}. Check that rows are paired, or "
             "give more pairs."
         )
-    elif not shown.all():
+    elif n_pairs >= PLENTY * len(classes) and not shown.all():
         message = (
             f"The source takes none of {n_pairs} pairs for {short(classes[shown == 0].tolist())}: "
             f"such classes can hardly be predicted from {target!r}. Give pairs of them, or "
