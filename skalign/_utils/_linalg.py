@@ -79,11 +79,14 @@ def _rayleigh_ritz(X, right):
     return left, values, rotation @ right.T
 
 
-def orthonormal_columns(X, negligible: float = 1e-6):
-    """Orthonormal basis of the span of some columns, whatever their size."""
+def orthonormal_columns(X, negligible: float):
+    """Orthonormal basis of the span of some columns, whatever their size.
+
+    Directions of singular values up to ``negligible``, of the columns at unit length, are left out.
+    """
     norms = np.linalg.norm(X, axis=0)
     left, values, _ = np.linalg.svd(X[:, norms > 0] / norms[norms > 0], full_matrices=False)
-    return left[:, values > negligible * values.max(initial=0.0)]
+    return left[:, values > negligible]
 
 
 def orthonormal_rows(maps, negligible: float = 1e-10):

@@ -52,6 +52,9 @@ from ._mosaic import chain_pvalues, is_mosaic, link_modalities, link_pvalues, pa
 from ._significance import SIGNIFICANCE, count_shared, dimension_pvalues, pairs_of_two
 from ._whitening import WhitenedPairs, first_moments, whiten_rows
 
+# Directions in which others share a modality are different ones where a singular value of them all
+# together exceeds this: two at an angle of 41 degrees or more.
+APART, NEGLIGIBLE = 0.5, 1e-6
 # Singular values of the stacked blocks below this, times the largest, span their null space.
 EXACT = 1e-12
 # Latents whose covariance is so near to the identity are white.
@@ -276,7 +279,8 @@ def _load_shared(pairs, model, loads, counts):
         both = canonical_directions({(0, 1): cross}, roots, min(n, *cross.shape))
         for i, y in zip((m, l), both, strict=True):
             found[i].append(y)
-    return [block_diag(np.eye(e), orthonormal_columns(np.hstack(ys))) for ys in found]
+    apart = APART if counts else NEGLIGIBLE
+    return [block_diag(np.eye(e), orthonormal_columns(np.hstack(ys), apart)) for ys in found]
 
 
 def _feature_variances(pairs, model):
