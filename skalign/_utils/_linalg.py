@@ -82,7 +82,7 @@ def _rayleigh_ritz(X, right):
 def orthonormal_columns(X, negligible: float):
     """Orthonormal basis of the span of some columns, whatever their size.
 
-    Directions of singular values up to ``negligible``, of the columns at unit length, are left out.
+    Directions of singular values up to ``negligible``, columns at unit length, are left out.
     """
     norms = np.linalg.norm(X, axis=0)
     left, values, _ = np.linalg.svd(X[:, norms > 0] / norms[norms > 0], full_matrices=False)
