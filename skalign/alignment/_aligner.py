@@ -105,10 +105,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Correlation of each feature with the latent of its modality.
     latent_covariance_ : ndarray of shape (n_modalities * n_components,) * 2
         Covariance of the latents of all modalities in the fitted model, modality by modality.
-    imputation_ : dict
-        What `impute` goes through: ``"coefs"`` and ``"decoders"``, a list of arrays, to all that a
-        modality shares with any other and back, the ``"covariance"`` of these latents, and the
-        ``"variances"`` of the features. With two modalities these latents are the aligned ones.
+    imputation_ : dict of "coefs", "decoders", "covariance" and "variances"
+        What `impute` goes through: maps to latents and back, one array a modality each, the
+        covariance of all these latents, and the variances of the features.
     n_components_ : int
         Dimension of the aligned space.
     n_exact_components_ : int
@@ -239,12 +238,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         first = not hasattr(self, "_sums")
         if first and hasattr(self, "encoders_"):
-            warnings.warn(
-                "this aligner was fitted in one go and keeps no sums: partial_fit starts anew, "
-                "without the rows that fit has seen.",
-                UserWarning,
-                stacklevel=2,
+            message = (
+                "this aligner was fitted in one go and keeps no sums: partial_fit starts anew"
             )
+            warnings.warn(f"{message}, without the rows that fit has seen.", stacklevel=2)
         with restored_on_error(self.__dict__):
             self._check_parameters()
             rows, names = self._read(X, sample_weight, reset=first, least=1)
@@ -272,11 +269,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If either keeps no sums, since it was fitted in one go, or if their features or
             modalities differ.
         """
-        for aligner in (self, other):
-            if not hasattr(aligner, "_sums"):
-                raise ValueError(
-                    "an aligner to merge keeps no sums of rows: learn by partial_fit, not by fit."
-                )
+        if not (hasattr(self, "_sums") and hasattr(other, "_sums")):
+            raise ValueError(
+                "an aligner to merge keeps no sums of rows: learn by partial_fit, not by fit."
+            )
         if not self._blocks.same_as(other._blocks):
             raise ValueError("aligners to merge must have the same features and modalities.")
         with restored_on_error(self.__dict__):
@@ -323,26 +319,35 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         function = partial(_encoder.decoded_rows, encoders=self._encoders)
         return _dask.map_rows(function, X, Z, len(self.loadings_))
 
-    def impute(self, X: Any) -> Any:
+    def impute(self, X: Any, return_std: bool = False) -> Any:
         """Fill missing blocks with their best linear estimate from the blocks that are present.
 
-        Two modalities go through the aligned space; each two of three or more go through all that
-        they share beyond chance, or through all if ``n_components`` is None.
+        By default a reduced-rank ridge regression, its ridge and rank by generalised
+        cross-validation. After a fit on rows that lack modalities, or with a given ``shrinkage``
+        (or ``n_components``, of two), the mean under the fitted model of what they share.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Blocks of all modalities side by side; a missing block is NaN.
+        return_std : bool, default=False
+            Whether to tell standard deviations, too.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        filled : ndarray of shape (n_samples, n_features)
             A copy without NaN; blocks that are present are as they were.
+        std : ndarray of shape (n_samples, n_features)
+            Of the values that were filled in, zero elsewhere; only if ``return_std``.
         """
         check_is_fitted(self)
         columns = np.sort(np.concatenate(self.modality_columns_))
         filled = self._mapped(_encoder.imputed_rows, X, len(columns))
-        return in_container(filled, self.__dict__, X, columns)
+        filled = in_container(filled, self.__dict__, X, columns)
+        if not return_std:
+            return filled
+        std = self._mapped(_encoder.deviation_of_rows, X, len(columns), n_pairs=self.n_pairs_)
+        return filled, in_container(std, self.__dict__, X, columns)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean pointwise mutual information between the modalities of the pairs, in nats.
@@ -403,9 +408,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         template, options = _dask.table_of(X, dtype, **options)
         table = validate_data(self, template, reset=reset, **options)
         blocks = resolve_table(self.modalities, table) if reset else self._blocks
-        names = column_names(table)
         rows = _dask.as_rows(X, table, sample_weight, blocks, dtype=dtype, verbose=self.verbose)
-        return rows, names
+        return rows, column_names(table)
 
     def _options(self):
         """Hyperparameters of `align`."""

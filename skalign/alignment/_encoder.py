@@ -8,9 +8,19 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._blocks import Blocks, presence, read_array
-from .._utils._array_api import accepted, affine, as_numpy, as_rows, concat, filled, is_finite
+from .._utils._array_api import (
+    accepted,
+    affine,
+    as_numpy,
+    as_rows,
+    concat,
+    filled,
+    from_numpy,
+    is_finite,
+    is_on_device,
+)
 from .._utils._validation import FLOATS, is_frame
-from ._gaussian import Information, conditional_latents
+from ._gaussian import Information, conditional_latents, squared_length
 from ._maps import Alignment, Shared
 
 
@@ -196,15 +206,41 @@ class Encoders:
 
     def impute(self, X):
         """Rows whose missing blocks are filled with their best linear estimate."""
-        present, parts, positions = self.presence(X), [], []
-        for pattern in np.unique(present, axis=0):
-            rows = np.flatnonzero((present == pattern).all(axis=1))
-            part, given = X[rows], np.flatnonzero(pattern).tolist()
+        parts, positions = [], []
+        for rows, given in self._patterns(X):
+            part = X[rows]
             if len(given) < len(self.blocks):
                 part = filled(part, self._expected(part, given))
             parts.append(part)
             positions.append(rows)
         return concat(parts, positions, axis=0)
+
+    def deviation(self, X, n_pairs: int) -> np.ndarray:
+        r"""Standard deviations of what `impute` fills in, zero elsewhere; on the host.
+
+        That of a feature in the model given the blocks that a row has, times
+        :math:`\sqrt{1 + (1 + z^\top \Sigma_{gg}^{-1} z) / n}` for maps that are learned from n
+        pairs, as in a linear regression.
+        """
+        shared, out = self.shared, np.zeros(X.shape)
+        sizes = [len(coef) for coef in shared.coefs]
+        for rows, given in self._patterns(X):
+            Z = as_numpy(affine(filled(X[rows], self._mean()), self._maps(given), self._mean()))
+            far = squared_length(shared.covariance, sizes, given, Z.astype(np.float64, copy=False))
+            for m in set(range(len(self.blocks))) - set(given):
+                own = self.blocks.indices(m)
+                _, root = conditional_latents(shared.covariance, sizes, given, m)
+                explained = np.sum((root @ shared.decoders[m].T) ** 2, axis=0)
+                left = np.sqrt(np.maximum(shared.variances[own] - explained, 0.0))
+                out[np.ix_(rows, own)] = np.outer(np.sqrt(1 + (1 + far) / n_pairs), left)
+        return out
+
+    def _patterns(self, X):
+        """Rows that have the same modalities, and these."""
+        present = self.presence(X)
+        for pattern in np.unique(present, axis=0):
+            rows = np.flatnonzero((present == pattern).all(axis=1))
+            yield rows, np.flatnonzero(pattern).tolist()
 
     def inverse_transform(self, Z):
         """Features of all modalities from latents."""
@@ -232,18 +268,22 @@ class Encoders:
 
     def _expected(self, X, given):
         """Best linear estimate of the blocks that rows lack; zero elsewhere."""
-        mean, shared = self._mean(), self.shared
+        mean, shared, maps = self._mean(), self.shared, self._maps(given)
         sizes = [len(coef) for coef in shared.coefs]
-        edges = np.cumsum([0, *(sizes[m] for m in given)])
-        maps = np.zeros((self.blocks.n_features, edges[-1]))
-        back = np.zeros((edges[-1], self.blocks.n_features))
-        for start, stop, m in zip(edges[:-1], edges[1:], given, strict=True):
-            maps[self.blocks.columns[m], start:stop] = shared.coefs[m].T
+        back = np.zeros((maps.shape[1], self.blocks.n_features))
         for m in set(range(len(self.blocks))) - set(given):
             expected, _ = conditional_latents(shared.covariance, sizes, given, m)
             back[:, self.blocks.columns[m]] = expected @ shared.decoders[m].T
         latents = as_rows(affine(filled(X, mean), maps, mean))
         return affine(latents, back, np.zeros(len(back)), mean)
+
+    def _maps(self, given):
+        """From features to the latents of some modalities that imputation goes through."""
+        edges = np.cumsum([0, *(len(self.shared.coefs[m]) for m in given)])
+        maps = np.zeros((self.blocks.n_features, edges[-1]))
+        for start, stop, m in zip(edges[:-1], edges[1:], given, strict=True):
+            maps[self.blocks.columns[m], start:stop] = self.shared.coefs[m].T
+        return maps
 
 
 def check_latents(Z, n_components: int, least: int = 1, name="X"):
@@ -267,6 +307,13 @@ def encoded_rows(table, encoders: Encoders):
 def imputed_rows(table, encoders: Encoders):
     """Rows of a table whose missing blocks are filled."""
     return encoders.impute(read_array(table, encoders.blocks))
+
+
+def deviation_of_rows(table, encoders: Encoders, n_pairs: int):
+    """Standard deviations of what is filled into the rows of a table."""
+    X = read_array(table, encoders.blocks)
+    std = encoders.deviation(X, n_pairs)
+    return from_numpy(std, X, X.dtype) if is_on_device(X) else std.astype(X.dtype, copy=False)
 
 
 def decoded_rows(table, encoders: Encoders):

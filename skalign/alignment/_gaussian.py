@@ -239,3 +239,11 @@ def conditional_latents(covariance: np.ndarray, sizes, given: list[int], wanted:
     kept = values > RESOLUTION * values.max(initial=0.0)
     root = (axes[:, kept] / np.sqrt(values[kept])).T @ shared
     return (axes[:, kept] / np.sqrt(values[kept])) @ root, root
+
+
+def squared_length(covariance: np.ndarray, sizes, given: list[int], Z: np.ndarray) -> np.ndarray:
+    """Squared Mahalanobis lengths (n,) of latents (n, k) of some modalities."""
+    edges = np.cumsum([0, *sizes])
+    rows = np.concatenate([np.arange(edges[m], edges[m + 1]) for m in given])
+    own = np.linalg.pinv(covariance[np.ix_(rows, rows)], rcond=RESOLUTION, hermitian=True)
+    return np.einsum("ij,ij->i", Z @ own, Z)

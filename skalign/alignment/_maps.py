@@ -49,6 +49,7 @@ from ._canonical import (
 from ._em import incomplete_rows, learn_from_all
 from ._gaussian import build_model
 from ._mosaic import chain_pvalues, is_mosaic, link_modalities, link_pvalues, pairs_and_model
+from ._ridge import ridge_latents
 from ._significance import SIGNIFICANCE, count_shared, dimension_pvalues, pairs_of_two
 from ._whitening import WhitenedPairs, first_moments, whiten_rows
 
@@ -118,19 +119,21 @@ def align(
         learn = _learn_mosaic if is_mosaic(moments, len(rows.blocks)) else _learn_pairs
         options = {"solver": solver, "center": center, "tol": tol, "shrinkage": shrinkage}
         rng = check_random_state(random_state)
-        pairs, model, pvalues, ranks, k, counts = learn(
+        pairs, model, pvalues, ranks, k, shared = learn(
             rows, moments, n_components, rng, **options
         )
-        alignment = _solve(pairs, model, k, whiten, pvalues[:k], ranks, counts)
+        alignment = _solve(pairs, model, k, whiten, pvalues[:k], ranks, shared)
     if not all(np.isfinite(a).all() for a in [*alignment.coefs, *alignment.decoders]):
         raise ValueError(TOO_FAR_APART)
     return alignment
 
 
 def _learn_pairs(rows, moments, n_components, rng, *, shrinkage, center, tol, solver):
-    """Pairs, their model, p-values and ranks, and numbers of components, of complete rows.
+    """Pairs, their model, p-values and ranks, number of components, of complete rows.
 
-    The last ones are of all modalities, and of each two of three or more.
+    And what imputation goes through: latents, numbers of dimensions that each two of three
+    modalities or more share, or nothing but the aligned space. Where other rows have one modality
+    each, they tell nothing of what goes with what.
     """
     names = rows.blocks.names
     moments, pairs = whiten_rows(rows, moments, solver=solver, center=center, tol=tol)
@@ -139,16 +142,19 @@ def _learn_pairs(rows, moments, n_components, rng, *, shrinkage, center, tol, so
     dof = pairs.moments.weight - center
     pvalues = dimension_pvalues(pairs, model, dof, rng)
     k = _count_components(n_components, pairs, pvalues)
-    counts = {}
-    if len(names) > 2 and n_components is not None:
-        counts = count_shared(pairs_of_two(pairs, model, dof, rng))
+    incomplete, limited = incomplete_rows(moments, center), not _is_auto(n_components)
+    linked = any(len(group.given) > 1 for group in incomplete)
+    shared: Shared | dict = {}
+    if shrinkage == "auto" and not (linked or model.n_exact or (limited and len(names) == 2)):
+        shared = _shared_by_ridge(pairs)
+    elif len(names) > 2 and (n_components is not None or shrinkage == "auto"):
+        shared = count_shared(pairs_of_two(pairs, model, dof, rng))
     ranks = np.array([block.rank for block in pairs.blocks])
-    incomplete = incomplete_rows(moments, center)
     if incomplete and model.n_exact == 0:
         accuracy = {"tol": tol, "eps": rows.eps}
         pairs, model = learn_from_all(pairs, incomplete, shrinkage, names, **accuracy)
         k = min(k, pairs.max_components)  # a sum over all rows may tell fewer dimensions apart
-    return pairs, model, pvalues, ranks, k, counts
+    return pairs, model, pvalues, ranks, k, shared
 
 
 def _learn_mosaic(rows, moments, n_components, rng, *, shrinkage, center, tol, solver):
@@ -215,11 +221,11 @@ def _check_ranks(pairs: WhitenedPairs, names, n_components) -> None:
             )
 
 
-def _solve(pairs, model, k, whiten, pvalues, ranks, counts) -> Alignment:
+def _solve(pairs, model, k, whiten, pvalues, ranks, shared) -> Alignment:
     """Maps under the gauge, and what they say of the pairs.
 
-    Imputation between two of three or more modalities goes through so many dimensions as
-    ``counts`` tells, or all that there are.
+    Imputation goes through what is ``shared``, or of two modalities through the aligned space;
+    between two of three or more through so many dimensions as are told, or all that there are.
     """
     if whiten:
         loads = _load_white(pairs, model, k)
@@ -228,10 +234,8 @@ def _solve(pairs, model, k, whiten, pvalues, ranks, counts) -> Alignment:
         coefs, loads = _load_orthonormal(pairs, model, k)
     latent_cov = _latent_covariance(model, loads)
     decoders = [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)]
-    variances = _feature_variances(pairs, model)
-    shared = None
-    if len(loads) > 2:
-        shared = _shared(pairs, model, _load_shared(pairs, model, loads, counts), variances)
+    if not isinstance(shared, Shared) and len(loads) > 2:
+        shared = _shared(pairs, model, _load_shared(pairs, model, loads, shared))
     exact = min(model.n_exact, k)
     singular_values = np.sqrt(_losses(latent_cov, coefs, k, whiten))
     singular_values[:exact] = _residuals(pairs, coefs, whiten)[:exact]
@@ -251,16 +255,34 @@ def _solve(pairs, model, k, whiten, pvalues, ranks, counts) -> Alignment:
         n_exact_components=exact,
         n_pairs=pairs.moments.n_rows,
         ranks=ranks,
-        shared=Shared(coefs, decoders, latent_cov, variances) if shared is None else shared,
+        shared=shared
+        if isinstance(shared, Shared)
+        else Shared(coefs, decoders, latent_cov, _feature_variances(pairs, model)),
     )
 
 
-def _shared(pairs, model, loads, variances) -> Shared:
+def _shared(pairs, model, loads) -> Shared:
     """Latents of each modality, as many as it needs."""
     return Shared(
         [pairs.blocks[m].coef(model.to_q(m, y)).T for m, y in enumerate(loads)],
         [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)],
         _latent_covariance(model, loads),
+        _feature_variances(pairs, model),
+    )
+
+
+def _shared_by_ridge(pairs) -> Shared:
+    """The same where each modality predicts the others best."""
+    maps = ridge_latents(pairs, pairs.moments.weight)
+    cross = {(m, l): maps[m].T @ c @ maps[l] for (m, l), c in pairs.cross.items()}
+    variances = np.zeros(len(pairs.moments.mean))
+    for columns, block in zip(pairs.columns, pairs.blocks, strict=True):
+        variances[columns] = block.scale**2
+    both = list(zip(pairs.blocks, maps, strict=True))
+    return Shared(
+        [block.coef(u).T for block, u in both],
+        [block.points(np.linalg.pinv(u).T) for block, u in both],
+        white_gram(cross),
         variances,
     )
 
@@ -272,7 +294,8 @@ def _load_shared(pairs, model, loads, counts):
     whatever a third one has.
     """
     e = model.n_exact
-    found = [[y[e:]] for y in loads]
+    leading = e + max(counts.values()) if counts else None
+    found = [[y[e:, :leading]] for y in loads]
     for (m, l), cross in model.cross.items():
         roots = [model.explained_root(i, pairs.blocks[i]) for i in (m, l)]
         n = min(cross.shape) if not counts else max(0, counts.get((m, l), 0) - e)
