@@ -4,15 +4,18 @@ from . import datasets, metrics, model_selection
 from ._blocks import stack_modalities
 from .alignment import BlockImputer, ModalityEncoder, NullSpaceAligner
 from .gauge import LatentGauge
+from .regression import CrossModalTransferRegressor, ModalityRegressor
 from .transfer import CrossModalTransferClassifier, ModalityClassifier
 from .zero_shot import ZeroShotClassifier
 
 __all__ = [
     "BlockImputer",
     "CrossModalTransferClassifier",
+    "CrossModalTransferRegressor",
     "LatentGauge",
     "ModalityClassifier",
     "ModalityEncoder",
+    "ModalityRegressor",
     "NullSpaceAligner",
     "ZeroShotClassifier",
     "datasets",

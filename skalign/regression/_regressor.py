@@ -1,0 +1,400 @@
+"""The estimator that moves a regressor from one modality to another."""
+
+import warnings
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._blocks import presence, resolve_table, select
+from .._utils._array_api import as_numpy, vector_as_numpy
+from .._utils._validation import check_switch, column_names, is_frame, restored_on_error
+from ..alignment import NullSpaceAligner
+from ..moments import _dask as collections
+from ..transfer._source import frozen, routing, weight_parameter, with_seed
+from ._modality_regressor import ModalityRegressor, Predictor, predicted
+from ._source import (
+    HeldOut,
+    Labelled,
+    default_regressor,
+    fit_source,
+    held_out,
+    known_responses,
+    source_said,
+)
+from ._target import learn_target, without_target
+from ._task import (
+    Known,
+    agreement_of,
+    errors_of_truth,
+    noise_of,
+    prior_of,
+    transfer_task,
+    variances,
+    worth_of_labels,
+)
+
+
+class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
+    r"""A quantity known in one modality, predicted from another, with its uncertainty.
+
+    1. ``estimator`` is fitted on the source block of the labelled rows, :math:`s(x_1)`;
+    2. what it says of the pairs is regressed on their target block, by a mean of ridge regressions
+       and partial least squares with weights by their leave-one-out errors: because
+       :math:`E[y \mid x_2] = E[s(x_1) \mid x_2]`, no label is needed there;
+    3. the standard deviation joins what both steps err on rows that they have not seen:
+
+    .. math:: y - f(x_2) = \bigl(y - s(x_1)\bigr) + \bigl(s(x_1) - f(x_2)\bigr).
+
+    Both errors count as independent, unless labelled rows that have the target tell otherwise.
+
+    It is made for the replacement of an instrument: many calibrated rows of the old one, none of
+    the new one, and some ten to sixty samples measured by both, with hundreds of columns.
+
+    Parameters
+    ----------
+    estimator : regressor, default=None
+        Regressor of the source modality. ``None`` is :class:`~sklearn.linear_model.RidgeCV` on
+        standardized columns. Wrap a fitted one in :class:`~sklearn.frozen.FrozenEstimator` to use
+        it as it is; then no label is needed.
+    aligner : NullSpaceAligner, default=None
+        Names the modalities, and learns the space in which they agree, for `aligner_`.
+    source : int or str, default=0
+        Modality that ``estimator`` reads, by position or name.
+    target : int or str, default=1
+        Modality to predict from, by position or name.
+    random_state : int, RandomState instance or None, default=None
+        Passed to ``estimator`` and ``aligner`` where they have none of their own.
+    verbose : bool, default=False
+        Whether to print each step of `fit`.
+
+    Attributes
+    ----------
+    estimator_ : regressor
+        The fitted source regressor.
+    aligner_ : NullSpaceAligner
+        The fitted aligner.
+    target_regressor_ : ModalityRegressor
+        A regressor over the target's columns alone, as `fit` was given them: the thing to deploy.
+        What stands before the transfer in a pipeline stands before this one, too.
+    agreement_ : float or ndarray of shape (n_outputs,)
+        R² between what the source says of the pairs and what the target says of them, each pair
+        left out in turn. Zero or less is chance: then the mean is predicted, and `fit` warns.
+    source_mse_ : float or ndarray of shape (n_outputs,)
+        Mean squared error of the source regressor on labelled rows held out; of one that is
+        frozen on labelled rows. Only where there are any.
+    prior_mean_, prior_std_ : float or ndarray of shape (n_outputs,)
+        The answer for rows without their target: mean and deviation over the pairs.
+    source_, target_ : int
+        Positions of the source and the target.
+    n_features_in_ : int
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only for dataframes whose column names are strings.
+
+    See Also
+    --------
+    CrossModalTransferClassifier : The same for classes.
+    ModalityRegressor : What ``target_regressor_`` is.
+    sklearn.cross_decomposition.PLSRegression : One modality, with labels of its own.
+
+    Notes
+    -----
+    NaN in ``y`` marks an unlabelled row; of several outputs all must be known, or none. A labelled
+    row that has the target and lacks the source teaches the target directly. Labels of pairs reach
+    the target through the source alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import CrossModalTransferRegressor, NullSpaceAligner
+    >>> rng = np.random.default_rng(0)
+    >>> latent = rng.normal(size=(400, 3))
+    >>> X = latent @ rng.normal(size=(3, 60)) + 0.1 * rng.normal(size=(400, 60))
+    >>> y = latent[:, 0] + 0.1 * rng.normal(size=400)
+    >>> truth = y[300:].copy()
+    >>> X[:260, 20:] = np.nan  # the old instrument, calibrated
+    >>> y[260:] = np.nan       # 40 samples measured by both
+    >>> X[300:, :20] = np.nan  # the new instrument
+    >>> model = CrossModalTransferRegressor(aligner=NullSpaceAligner(modalities=[20, 40]))
+    >>> mean, std = model.fit(X[:300], y[:300]).predict(X[300:], return_std=True)
+    >>> model.score(X[300:], truth) > 0.95
+    True
+    >>> bool(np.mean(np.abs(truth - mean) < 1.645 * std) > 0.8)
+    True
+    """
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        aligner: Any = None,
+        source: int | str = 0,
+        target: int | str = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.estimator = estimator
+        self.aligner = aligner
+        self.source = source
+        self.target = target
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> Self:
+        """Learn to predict from the target modality.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers; NaN where a row has none. May be None if ``estimator`` is frozen.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; a weight of two counts a row twice. The last step of an ``estimator``
+            that is a pipeline gets them.
+        **params : dict
+            Metadata for the fit of ``estimator``, such as ``groups`` of a search, one value a row.
+
+        Returns
+        -------
+        self : CrossModalTransferRegressor
+
+        Raises
+        ------
+        ValueError
+            If fewer than two labelled rows have the source modality, if ``y`` is NaN in some
+            outputs of a row alone, or if fewer than two different rows are pairs.
+        """
+        check_switch("verbose", self.verbose)
+        with restored_on_error(self.__dict__):
+            self._learn_target(*self._fit_source_and_aligner(X, y, sample_weight, params))
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predict from the target block, whatever else a row has.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        return_std : bool, default=False
+            Whether to return standard deviations, too.
+
+        Returns
+        -------
+        y_mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions. Rows that lack the target get the mean of the pairs, and a warning counts
+            them.
+        y_std : ndarray of the same shape
+            Standard deviations of the errors of new samples. Only if ``return_std``. Where the
+            source is frozen and no label was given, its own errors are not among them, and a
+            warning says so.
+        """
+        check_is_fitted(self)
+        check_switch("return_std", return_std)
+        if return_std and not hasattr(self, "source_mse_"):
+            warnings.warn(
+                "The source regressor is frozen, and no label tells how far it errs: deviations "
+                "are those of the target from what the source would say. Give fit some labels.",
+                UserWarning,
+                stacklevel=2,
+            )
+        flat, q = np.ndim(self.prior_mean_) == 0, np.size(self.prior_mean_)
+        prior = (np.atleast_1d(part) for part in (self.prior_mean_, self.prior_std_))
+        model = Predictor(
+            self.aligner_._blocks, self.target_, self.target_regressor_, *prior, flat, return_std
+        )
+        apply, table = partial(predicted, predictor=model), self._validated(X)
+        if not return_std:
+            return collections.map_rows(apply, X, table, None if flat else q)
+        both = collections.map_rows(apply, X, table, 2 * q)
+        return (both[:, 0], both[:, 1]) if flat else (both[:, :q], both[:, q:])
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        router, mapping = MetadataRouter(owner=self).add_self_request(self), MethodMapping()
+        parts = {"estimator": self._estimator(), "aligner": self._aligner()}
+        return router.add(method_mapping=mapping.add(caller="fit", callee="fit"), **parts)
+
+    def _estimator(self):
+        return default_regressor() if self.estimator is None else self.estimator
+
+    def _aligner(self):
+        if self.aligner is not None:
+            return self.aligner
+        default = NullSpaceAligner()
+        return default.set_fit_request(sample_weight=True) if routing() else default
+
+    def _unfitted_aligner(self):
+        """The aligner to fit, or the one that is frozen, and whether it is that."""
+        aligner = clone(self._aligner())
+        is_frozen = isinstance(aligner, FrozenEstimator)
+        aligner = aligner.estimator if is_frozen else aligner
+        if not isinstance(aligner, NullSpaceAligner):
+            raise ValueError(
+                f"aligner={aligner!r} must be a NullSpaceAligner, which may be frozen by "
+                "sklearn.frozen.FrozenEstimator."
+            )
+        if is_frozen:
+            check_is_fitted(aligner)
+        elif aligner.random_state is None:
+            aligner.set_params(random_state=self.random_state)
+        return aligner, is_frozen
+
+    def _route(self, weights, params):
+        """Metadata of the fit of the estimator, and whether the aligner gets the weights."""
+        if routing():
+            given = {**params} if weights is None else {"sample_weight": weights, **params}
+            routed = process_routing(self, "fit", **given)
+            return routed.estimator.fit, "sample_weight" in routed.aligner.fit
+        if weights is None or self.estimator is None:
+            return params, weights is not None
+        return {weight_parameter(self._estimator()): weights, **params}, True
+
+    def _fit_source_and_aligner(self, X, y, sample_weight, params):
+        """What the source says of the pairs, and how far it errs."""
+        aligner, is_frozen = self._unfitted_aligner()
+        collections.check_in_memory(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
+        template, options = collections.table_of(X, least=2)
+        table = validate_data(self, template, reset=True, **options)
+        if is_frozen and aligner.n_features_in_ != self.n_features_in_:
+            raise ValueError(
+                f"aligner was fitted on {aligner.n_features_in_} features, X has "
+                f"{self.n_features_in_}."
+            )
+        blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
+        self.source_, self.target_ = blocks.two_positions(self.source, self.target)
+        aligner._check_parameters()
+        rows = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
+        table, rows = (table if is_frame(table) else as_numpy(table)), rows.on_host()
+        y, flat = self._responses(y, len(table))
+        to_estimator, weighted = self._route(rows.weights, params)
+        if not is_frozen:
+            self._say(f"aligner: {rows.shape[1]:,} columns")
+            aligner._learn(
+                rows if weighted else rows.unweighted(), column_names(template), self.__dict__
+            )
+        self._say(f"source: {np.isfinite(y[:, 0]).sum():,} labelled rows of {len(table):,}")
+        estimator = with_seed(clone(self._estimator()), self.random_state)
+        self.estimator_, self.aligner_ = estimator, aligner
+        asked = blocks.select(table), y, flat, rows, to_estimator
+        known, source = self._ask_source(estimator, *asked)
+        return known, source, flat and known.said.shape[1] == 1, rows
+
+    def _responses(self, y, n):
+        if y is not None:
+            return known_responses(y, n)
+        if not frozen(self.estimator):
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. Pass "
+                "numbers, with NaN for samples that have none."
+            )
+        return np.full((n, 1), np.nan), True
+
+    def _ask_source(self, estimator, table, y, flat, rows, params):
+        """Step 1: fit the source, and ask it about the pairs and about rows held out."""
+        blocks, m, k = rows.blocks, self.source_, self.target_
+        present = presence(rows.X, blocks)[:, [m, k]]
+        weights = np.ones(len(table)) if rows.weights is None else rows.weights
+        present &= (weights > 0)[:, None]
+        pairs, alone = np.flatnonzero(present.all(axis=1)), np.flatnonzero(present @ [-1, 1] > 0)
+        if len(pairs) == 0:
+            raise ValueError(
+                f"X has no pairs: no row has both the source {blocks.names[m]!r} and the target "
+                f"{blocks.names[k]!r}."
+            )
+        X1, X2 = (blocks.take(rows.X, j).astype(np.float64, copy=False) for j in (m, k))
+        labelled = np.flatnonzero(np.isfinite(y[:, 0]) & present[:, 0])
+        params = {key: np.asarray(vector_as_numpy(v))[labelled] for key, v in params.items()}
+        columns, own = blocks.columns[m], (y[labelled], weights[labelled])
+        block, default = select(table, columns, labelled), self.estimator is None
+        seen = Labelled(block, X1[labelled], *own, params, flat, default)
+        fit_source(estimator, seen, blocks.names[m])
+        asked = select(table, columns, pairs)
+        said = source_said(estimator, asked, None if np.isnan(y).all() else y.shape[1])
+        if said.shape[1] != y.shape[1]:
+            y = np.full((len(y), said.shape[1]), np.nan)
+            seen = replace(seen, y=y[labelled])
+        source = held_out(estimator, seen, asked, said)
+        folds = np.zeros(len(y), dtype=int)
+        folds[labelled] = source.folds
+        known = Known(
+            X1[pairs], X2[pairs], weights[pairs], said, source.of_others, y[pairs], folds[pairs],
+            X2[alone], weights[alone], y[alone],
+        )  # fmt: skip
+        return known, source
+
+    def _learn_target(self, known: Known, source: HeldOut, flat: bool, rows):
+        """Steps 2 and 3: the model of the target, and how far it errs."""
+        self._say(f"target: {len(known.said):,} pairs")
+        task, pairing = transfer_task(known, rows.eps, None)
+        model = learn_target(task)
+        noise, agreement = noise_of(task, model), agreement_of(task, model)
+        if np.isfinite(known.alone_y[:, 0]).any():
+            worth = worth_of_labels(noise, source.mse)
+            task, pairing = transfer_task(known, rows.eps, worth)
+            model = learn_target(task)
+            noise, agreement = noise_of(task, model), agreement_of(task, model)
+        if (nothing := agreement <= 0).any():
+            model = without_target(model, task, nothing)
+            noise = noise_of(task, model)
+            self._warn(rows.blocks.names, task.n_pairs, agreement, flat)
+        measured = errors_of_truth(known, task, pairing, model)
+        spread = variances(noise, source, measured, task, nothing)
+        prior = prior_of(task, source)
+        names, m = getattr(self, "feature_names_in_", None), self.target_
+        names = None if names is None else names[rows.blocks.of_table(m)]
+        self.target_regressor_ = ModalityRegressor._from_model(model, *spread, flat, names)
+        for name in ("source_mse_",):
+            self.__dict__.pop(name, None)  # of an earlier fit
+        told = {"agreement_": agreement, "prior_mean_": prior[0], "prior_std_": prior[1]}
+        if source.mse is not None:
+            told["source_mse_"] = source.mse
+        for name, value in told.items():
+            setattr(self, name, float(value[0]) if flat else value)
+
+    def _warn(self, names, n_pairs, agreement, flat):
+        source, target = (names[m] for m in (self.source_, self.target_))
+        which = "" if flat else f" about outputs {np.flatnonzero(agreement <= 0).tolist()}"
+        warnings.warn(
+            f"Pairs of {source!r} and {target!r} share nothing beyond chance{which} ({n_pairs} "
+            "different pairs, left out in turn): predictions are the mean of the pairs. Check "
+            "that rows are paired, or give more pairs.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+    def _say(self, what):
+        if self.verbose:
+            print(f"[skalign] {what}", flush=True)
+
+    def _validated(self, X):
+        """Rows whose columns are those of the fit; of a collection a table without rows."""
+        template, options = collections.table_of(X)
+        try:
+            return validate_data(self, template, reset=False, **options)
+        except ValueError as error:
+            if getattr(template, "shape", (0, 0))[-1] == self.target_regressor_.n_features_in_:
+                error.add_note(
+                    "X seems to have the columns of the target alone: ask target_regressor_, or "
+                    "put NaN beside them, as skalign.stack_modalities does."
+                )
+            raise
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        # scikit-learn's checks hold the information in both halves of the features
+        tags.regressor_tags.poor_score = True
+        return tags

@@ -1,0 +1,164 @@
+r"""From rows to the task of the target, and from what it leaves to variances. Arrays only.
+
+The error of a prediction has two parts, :math:`y - f(x_2) = (y - s(x_1)) + (s(x_1) - f(x_2))`.
+The first is measured on labelled rows that the source has not seen, the second on pairs that the
+target has not seen, each divided by the inflation that its leverage explains. Where labels of rows
+with the target are known, :math:`y - f(x_2)` is measured itself, without the row in the target and
+without its fold of labels in the source: its mean square over the sum of the two parts, shrunk to
+one as if by ten rows more, multiplies both.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._utils._rows import different_rows, own_order
+from ._source import HeldOut, standardized
+from ._target import TargetModel, TargetTask, few_rows, held_out_r2, target_scale
+
+# Rows that the sum of both parts is worth, beside measured errors.
+PRIOR_ROWS = 10.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """Rows that have the target, and what is said of them."""
+
+    source: np.ndarray  # (P, d1): of the pairs
+    target: np.ndarray  # (P, d2)
+    weights: np.ndarray  # (P,)
+    said: np.ndarray  # (P, q): by the source
+    said_by_folds: np.ndarray  # (F, P, q): by the source without a fold of the labels
+    y: np.ndarray  # (P, q): NaN where unknown
+    folds: np.ndarray  # (P,): fold of the labels that a pair belongs to, 0 where none
+    alone: np.ndarray  # (U, d2): target of the rows that lack the source
+    alone_weights: np.ndarray  # (U,)
+    alone_y: np.ndarray  # (U, q)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Which different row of a task each pair, and each labelled row without the source, is."""
+
+    pairs: np.ndarray  # (P,)
+    labelled: np.ndarray  # (L,): rows among those that lack the source
+    places: np.ndarray  # (L,)
+
+
+def transfer_task(known: Known, eps: float, worth: float | None) -> tuple[TargetTask, Pairing]:
+    """The different pairs, and rows labelled in the target, each ``worth`` so much of a pair.
+
+    None leaves the latter out.
+    """
+    n, q = known.said.shape
+    first, weights, inverse = different_rows(
+        (known.source, known.target), np.arange(n), known.weights
+    )
+    if len(first) < 2:
+        raise ValueError("X has one pair of source and target: two different ones are needed.")
+    mean, scale = target_scale(
+        np.vstack([known.target, known.alone]),
+        np.append(known.weights, known.alone_weights),
+        eps,
+    )
+    source = standardized(known.source[first], weights)
+    order = own_order([source, (known.target[first] - mean) / np.where(scale > 0, scale, 1.0)])
+    first, weights, source = first[order], weights[order], source[order]
+    responses = np.hstack([known.said, *known.said_by_folds])[first]
+    points, pairs = known.target[first], np.argsort(order)[inverse]
+    labelled, places = np.flatnonzero(np.isfinite(known.alone_y[:, 0])), np.zeros(0, dtype=int)
+    if worth is None:
+        labelled = labelled[:0]
+    if len(labelled):
+        blocks = known.alone, known.alone_y
+        some, more, inverse = different_rows(blocks, labelled, known.alone_weights)
+        own = own_order([standardized(block[labelled[some]], more) for block in blocks])
+        chosen = labelled[some[own]]
+        points, weights = (
+            np.vstack([points, known.alone[chosen]]),
+            np.append(weights, worth * more[own]),
+        )
+        direct = np.tile(known.alone_y[chosen], responses.shape[1] // q)
+        responses, places = np.vstack([responses, direct]), len(first) + np.argsort(own)[inverse]
+    task = TargetTask(points, weights, responses, q, len(first), source, mean, scale)
+    return task, Pairing(pairs, labelled, places)
+
+
+def noise_of(task: TargetTask, model: TargetModel) -> np.ndarray:
+    """Mean squared error of left out pairs, beside what their leverage explains: (q,)."""
+    n, q = task.n_pairs, task.n_outputs
+    share = task.weights[:n] / task.weights[:n].sum()
+    return share @ (model.residuals[:n, :q] ** 2 / model.inflation[:n])
+
+
+def errors_of_truth(known: Known, task: TargetTask, pairing: Pairing, model: TargetModel):
+    """Squared errors of known labels (k, q), their inflation (k, q), and weights (k,)."""
+    q = task.n_outputs
+    mine = np.flatnonzero(np.isfinite(known.y[:, 0]))
+    both = known.source, known.target, known.y
+    some, weights, _ = different_rows(both, mine, known.weights)
+    mine = mine[some]
+    places = pairing.pairs[mine]
+    columns = q * (1 + known.folds[mine][:, None]) + np.arange(q)
+    predicted = (task.responses - model.residuals)[places[:, None], columns]
+    errors, rows = [known.y[mine] - predicted], [places]
+    if len(pairing.labelled):
+        there = np.unique(pairing.places)
+        errors.append(model.residuals[there, :q])
+        rows.append(there)
+        weights = np.append(weights, task.weights[there])
+    return np.vstack(errors) ** 2, model.inflation[np.concatenate(rows)], weights
+
+
+def agreement_of(task: TargetTask, model: TargetModel) -> np.ndarray:
+    """R² of what the target says of left out pairs, beside what the source says: (q,)."""
+    n, q = task.n_pairs, task.n_outputs
+    return held_out_r2(task.responses[:n, :q], model.residuals[:n, :q], task.weights[:n])
+
+
+def worth_of_labels(noise, source_mse) -> float:
+    """Weight of a label beside what the source says, which lacks the noise of labels."""
+    if source_mse is None or not (noise + source_mse > 0).any():
+        return 1.0
+    total = noise + source_mse
+    return float(np.mean(noise[total > 0] / total[total > 0]))
+
+
+def prior_of(task: TargetTask, source: HeldOut):
+    """Mean and deviation of the pairs, labels' own errors included: (q,) each."""
+    weights = task.weights[: task.n_pairs]
+    share = weights / weights.sum()
+    said = task.responses[: task.n_pairs, : task.n_outputs]
+    mean = share @ said
+    variance = share @ (said - mean) ** 2 * (1 + share @ share) * few_rows(weights)
+    own = 0.0 if source.mse is None else source.mse * few_rows(source.weights)
+    return mean, np.sqrt(variance + own)
+
+
+def variances(noise, source: HeldOut, measured, task: TargetTask, nothing):
+    """Variance that grows with leverage, and the one that is the same everywhere: (q,) each.
+
+    Parameters
+    ----------
+    noise : ndarray of shape (q,)
+    source : HeldOut
+    measured : tuple
+        Of :func:`errors_of_truth`.
+    task : TargetTask
+    nothing : ndarray of bool, shape (q,)
+        Outputs that are predicted by their mean.
+    """
+    errors, inflation, weights = measured
+    own = np.zeros_like(noise) if source.mse is None else source.mse
+    ratio = np.ones_like(noise)
+    if len(weights):
+        expected = noise * inflation + own
+        expected = np.maximum(expected, 1e-12 * errors.max(axis=0) + np.finfo(float).tiny)
+        share = weights / weights.sum()
+        count, prior = 1 / (share @ share), 0.0 if source.mse is None else PRIOR_ROWS
+        ratio = (count * (share @ (errors / expected)) + prior) / (count + prior)
+    pairs = task.weights[: task.n_pairs]
+    noise = ratio * few_rows(pairs) * noise
+    own = ratio * own * (few_rows(source.weights) if len(source.weights) else 1.0)
+    of_mean = noise * (1 + np.sum((pairs / pairs.sum()) ** 2))
+    return np.where(nothing, 0.0, noise), own + np.where(nothing, of_mean, 0.0)
