@@ -7,7 +7,7 @@ import pytest
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skalign import (
     CrossModalTransferClassifier,
+    CrossModalTransferRegressor,
     LatentGauge,
     NullSpaceAligner,
     ZeroShotClassifier,
@@ -41,6 +42,8 @@ ESTIMATORS = [
         GaussianNB(), aligner=NullSpaceAligner(1), predict_from="available"
     ),
     CrossModalTransferClassifier(mixture=GaussianMixture(2, random_state=0)),
+    CrossModalTransferRegressor(),
+    CrossModalTransferRegressor(LinearRegression(), source=1, target=0),
     CrossModalTransferClassifier(source=1, target=0, aligner=NullSpaceAligner(shrinkage=None)),
     CrossModalTransferClassifier(
         mixture=GaussianMixture(3), random_state=0, predict_from="available"

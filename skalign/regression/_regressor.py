@@ -45,13 +45,15 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
 
     1. ``estimator`` is fitted on the source block of the labelled rows, :math:`s(x_1)`;
     2. what it says of the pairs is regressed on their target block, by a mean of ridge regressions
-       and partial least squares with weights by their leave-one-out errors: because
-       :math:`E[y \mid x_2] = E[s(x_1) \mid x_2]`, no label is needed there;
+       and partial least squares with weights by their leave-one-out errors. No label is needed
+       there: :math:`E[y \mid x_2] = E[s(x_1) \mid x_2]` where the target says of ``y`` nothing
+       that the source does not;
     3. the standard deviation joins what both steps err on rows that they have not seen:
 
     .. math:: y - f(x_2) = \bigl(y - s(x_1)\bigr) + \bigl(s(x_1) - f(x_2)\bigr).
 
-    Both errors count as independent, unless labelled rows that have the target tell otherwise.
+    Both errors count as independent, unless labelled rows that have the target tell otherwise:
+    deviations are too wide where the source is noisy and the target sees past its noise.
 
     It is made for the replacement of an instrument: many calibrated rows of the old one, none of
     the new one, and some ten to sixty samples measured by both, with hundreds of columns.
@@ -63,7 +65,10 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         standardized columns. Wrap a fitted one in :class:`~sklearn.frozen.FrozenEstimator` to use
         it as it is; then no label is needed.
     aligner : NullSpaceAligner, default=None
-        Names the modalities, and learns the space in which they agree, for `aligner_`.
+        Names the modalities, and learns the space in which they agree. ``None`` is
+        ``NullSpaceAligner()``. May be frozen. Predictions look at the whole of the target and not
+        at this space: to impute the source by it first was no better on data that choices were
+        made on.
     source : int or str, default=0
         Modality that ``estimator`` reads, by position or name.
     target : int or str, default=1
@@ -84,7 +89,8 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         What stands before the transfer in a pipeline stands before this one, too.
     agreement_ : float or ndarray of shape (n_outputs,)
         R² between what the source says of the pairs and what the target says of them, each pair
-        left out in turn. Zero or less is chance: then the mean is predicted, and `fit` warns.
+        left out in turn. Where it is zero or less, and no label of the target tells otherwise,
+        the mean is predicted, and `fit` warns.
     source_mse_ : float or ndarray of shape (n_outputs,)
         Mean squared error of the source regressor on labelled rows held out; of one that is
         frozen on labelled rows. Only where there are any.
@@ -206,10 +212,9 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
                 stacklevel=2,
             )
         flat, q = np.ndim(self.prior_mean_) == 0, np.size(self.prior_mean_)
-        prior = (np.atleast_1d(part) for part in (self.prior_mean_, self.prior_std_))
-        model = Predictor(
-            self.aligner_._blocks, self.target_, self.target_regressor_, *prior, flat, return_std
-        )
+        blocks, regressor = self.aligner_._blocks, self.target_regressor_
+        mean, std = np.atleast_1d(self.prior_mean_), np.atleast_1d(self.prior_std_)
+        model = Predictor(blocks, self.target_, regressor, mean, std, flat, return_std)
         apply, table = partial(predicted, predictor=model), self._validated(X)
         if not return_std:
             return collections.map_rows(apply, X, table, None if flat else q)
@@ -274,7 +279,8 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
                 f"{self.n_features_in_}."
             )
         blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
-        self.source_, self.target_ = blocks.two_positions(self.source, self.target)
+        roles = blocks.two_positions(self.source, self.target)
+        self.source_, self.target_ = roles[0], roles[1]
         aligner._check_parameters()
         rows = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
         table, rows = (table if is_frame(table) else as_numpy(table)), rows.on_host()
@@ -346,27 +352,26 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
             task, pairing = transfer_task(known, rows.eps, worth)
             model = learn_target(task)
             noise, agreement = noise_of(task, model), agreement_of(task, model)
-        if (nothing := agreement <= 0).any():
+        if (nothing := agreement_of(task, model, len(task.weights)) <= 0).any():
             model = without_target(model, task, nothing)
             noise = noise_of(task, model)
-            self._warn(rows.blocks.names, task.n_pairs, agreement, flat)
+            self._warn(rows.blocks.names, task.n_pairs, nothing, flat)
         measured = errors_of_truth(known, task, pairing, model)
-        spread = variances(noise, source, measured, task, nothing)
+        noise, error = variances(noise, source, measured, task, nothing)
         prior = prior_of(task, source)
         names, m = getattr(self, "feature_names_in_", None), self.target_
         names = None if names is None else names[rows.blocks.of_table(m)]
-        self.target_regressor_ = ModalityRegressor._from_model(model, *spread, flat, names)
-        for name in ("source_mse_",):
-            self.__dict__.pop(name, None)  # of an earlier fit
+        self.target_regressor_ = ModalityRegressor._from_model(model, noise, error, flat, names)
+        self.__dict__.pop("source_mse_", None)  # of an earlier fit
         told = {"agreement_": agreement, "prior_mean_": prior[0], "prior_std_": prior[1]}
         if source.mse is not None:
             told["source_mse_"] = source.mse
         for name, value in told.items():
             setattr(self, name, float(value[0]) if flat else value)
 
-    def _warn(self, names, n_pairs, agreement, flat):
+    def _warn(self, names, n_pairs, nothing, flat):
         source, target = (names[m] for m in (self.source_, self.target_))
-        which = "" if flat else f" about outputs {np.flatnonzero(agreement <= 0).tolist()}"
+        which = "" if flat else f" about outputs {np.flatnonzero(nothing).tolist()}"
         warnings.warn(
             f"Pairs of {source!r} and {target!r} share nothing beyond chance{which} ({n_pairs} "
             "different pairs, left out in turn): predictions are the mean of the pairs. Check "

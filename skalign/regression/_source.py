@@ -78,7 +78,7 @@ def known_responses(y, n: int):
 
 def default_regressor():
     """Ridge regression of standardized columns, its penalty by leave-one-out."""
-    scaler, ridge = StandardScaler(), RidgeCV(alphas=PENALTIES)
+    scaler, ridge = StandardScaler(), RidgeCV(alphas=PENALTIES, alpha_per_target=True)
     if routing():
         scaler.set_fit_request(sample_weight=True)
         ridge.set_fit_request(sample_weight=True)

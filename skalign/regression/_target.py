@@ -84,16 +84,12 @@ def learn_target(task: TargetTask) -> TargetModel:
     """Average the paths of both scalings."""
     varies = task.scale > 0
     common = np.sqrt(np.mean(task.scale[varies] ** 2)) if varies.any() else 1.0
-    standard = reciprocal(task.scale)
-    coefs, residuals, leverage, inflation = [], [], None, None
-    for unit in (standard, varies / common):
+    coefs, residuals, leverage = [], [], []
+    for unit in (reciprocal(task.scale), varies / common):
         rows = spanned((task.points - task.mean) * unit, task.weights)
         ridge = ridge_path(rows, task.responses)
         chances = _chances(ridge, task, guard_of(task, unit))
-        if leverage is None:
-            penalty = float(np.exp(np.log(rows.penalties) @ chances.mean(axis=1)))
-            leverage = _leverage(rows, penalty, unit)
-            inflation = 1 / np.maximum(1 - leverages(rows, penalty), np.finfo(float).eps)
+        leverage.append(_leverage(rows, chances, unit))
         pls = pls_path(rows, task.responses)
         for path, weights in ((ridge, chances), (pls, _chances(pls, task))):
             coef, residual = _averaged(path, weights, task)
@@ -104,8 +100,9 @@ def learn_target(task: TargetTask) -> TargetModel:
     share = task.weights / task.weights.sum()
     mean = share @ task.points
     intercept = share @ task.responses[:, : task.n_outputs]
+    far, inflation = leverage[0]
     inflation = np.tile(inflation[:, None], task.n_outputs)
-    return TargetModel(coef.T, intercept, mean, residual, inflation, leverage)
+    return TargetModel(coef.T, intercept, mean, residual, inflation, far)
 
 
 def without_target(model: TargetModel, task: TargetTask, which) -> TargetModel:
@@ -164,10 +161,13 @@ def _averaged(path: Path, chances, task: TargetTask):
     return coef, np.einsum("pc,pnc->nc", np.tile(chances, n_folds), path.residuals)
 
 
-def _leverage(rows: Rows, penalty: float, unit) -> Leverage:
+def _leverage(rows: Rows, chances, unit) -> tuple[Leverage, np.ndarray]:
+    """Leverage of new points, and what it inflates variances of left out rows by: (n,)."""
+    penalty = float(np.exp(np.log(rows.penalties) @ chances.mean(axis=1)))
     squares = rows.values**2
     components = np.sqrt(squares / (squares + penalty))[:, None] * rows.right
-    return Leverage(float(rows.share @ rows.share), unit, components, penalty)
+    own = 1 / np.maximum(1 - leverages(rows, penalty), np.finfo(float).eps)
+    return Leverage(float(rows.share @ rows.share), unit, components, penalty), own
 
 
 def leverage_of(points, leverage: Leverage) -> np.ndarray:

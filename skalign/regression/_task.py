@@ -110,9 +110,9 @@ def errors_of_truth(known: Known, task: TargetTask, pairing: Pairing, model: Tar
     return np.vstack(errors) ** 2, model.inflation[np.concatenate(rows)], weights
 
 
-def agreement_of(task: TargetTask, model: TargetModel) -> np.ndarray:
-    """R² of what the target says of left out pairs, beside what the source says: (q,)."""
-    n, q = task.n_pairs, task.n_outputs
+def agreement_of(task: TargetTask, model: TargetModel, n: int | None = None) -> np.ndarray:
+    """R² of what the target says of left out rows, the pairs or the first n of all: (q,)."""
+    n, q = n or task.n_pairs, task.n_outputs
     return held_out_r2(task.responses[:n, :q], model.residuals[:n, :q], task.weights[:n])
 
 
