@@ -8,8 +8,8 @@ impute  RidgeCV of the labelled source, asked about the source that another Ridg
 pls     partial least squares of the source's predictions for the pairs on their target, the
         number of components by five folds.
 
-Data: what scikit-learn ships, and a simulated replacement of a spectrometer. None of them had a
-part in any choice. `covered` is the share of true values, noise included, within the 90 % interval
+Data: what scikit-learn ships, and a simulated replacement of a spectrometer. Constants were chosen
+on other data. `covered` is the share of true values, noise included, within the 90 % interval
 of `return_std`. Differences are to the rival that is better in the mean over splits, with their
 standard error.
 

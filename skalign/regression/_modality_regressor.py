@@ -41,6 +41,9 @@ class ModalityRegressor(RegressorMixin, BaseEstimator):
         Prediction at ``mean_``.
     mean_ : ndarray of shape (n_features,)
         :math:`\mu`, subtracted from the features.
+    limits_ : ndarray of shape (2, n_outputs)
+        Lowest and highest prediction: the range of what is known of the outputs, and of what the
+        source says of the pairs, a quarter of its width aside.
     error_variance_ : ndarray of shape (n_outputs,)
         :math:`\sigma_e^2`, the same everywhere: that of the source regressor's own errors, and of
         outputs that the target says nothing about.
@@ -106,11 +109,11 @@ class ModalityRegressor(RegressorMixin, BaseEstimator):
         return (mean, std) if return_std else mean
 
     @classmethod
-    def _from_model(cls, model: TargetModel, noise, error, flat: bool, names=None):
+    def _from_model(cls, model: TargetModel, noise, error, limits, flat: bool, names=None):
         regressor = cls()
         regressor.coef_ = model.coef[0] if flat else model.coef
         regressor.intercept_ = float(model.intercept[0]) if flat else model.intercept
-        regressor.mean_ = model.mean
+        regressor.mean_, regressor.limits_ = model.mean, limits
         regressor.noise_variance_, regressor.error_variance_ = noise, error
         regressor.feature_weights_ = model.leverage.unit
         regressor.components_ = model.leverage.components
@@ -129,7 +132,7 @@ class ModalityRegressor(RegressorMixin, BaseEstimator):
         mean, variance = np.empty((len(X), len(coef))), np.zeros((len(X), len(coef)))
         for rows in row_blocks(len(X), X.shape[1], LEAST_ROWS):
             points = as_numpy(X[rows]).astype(np.float64) - self.mean_
-            mean[rows] = points @ coef.T + self.intercept_
+            mean[rows] = np.clip(points @ coef.T + self.intercept_, *self.limits_)
             if with_std:
                 beyond = 1 + leverage_of(points, leverage)[:, None]
                 variance[rows] = self.error_variance_ + self.noise_variance_ * beyond

@@ -32,6 +32,7 @@ from ._task import (
     Known,
     agreement_of,
     errors_of_truth,
+    limits_of,
     noise_of,
     prior_of,
     transfer_task,
@@ -361,7 +362,9 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         prior = prior_of(task, source)
         names, m = getattr(self, "feature_names_in_", None), self.target_
         names = None if names is None else names[rows.blocks.of_table(m)]
-        self.target_regressor_ = ModalityRegressor._from_model(model, noise, error, flat, names)
+        limits = limits_of(known, source.y)
+        parts = model, noise, error, limits, flat, names
+        self.target_regressor_ = ModalityRegressor._from_model(*parts)
         self.__dict__.pop("source_mse_", None)  # of an earlier fit
         told = {"agreement_": agreement, "prior_mean_": prior[0], "prior_std_": prior[1]}
         if source.mse is not None:

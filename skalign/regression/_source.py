@@ -43,6 +43,7 @@ class HeldOut:
     weights: np.ndarray  # of the different labelled rows
     folds: np.ndarray  # (n,): fold of each labelled row
     of_others: np.ndarray  # (n_folds, m, q): of the pairs
+    y: np.ndarray  # (n, q): the labels
 
 
 def known_responses(y, n: int):
@@ -147,7 +148,7 @@ def held_out(estimator, seen: Labelled, others, said) -> HeldOut:
     """
     n, q = seen.y.shape
     if n == 0:
-        return HeldOut(None, np.zeros(0), np.zeros(0, dtype=int), said[None])
+        return HeldOut(None, np.zeros(0), np.zeros(0, dtype=int), said[None], seen.y)
     if frozen(estimator):
         folds, of_others = np.zeros(n, dtype=int), said[None]
         predicted = source_said(estimator, seen.block, q)
@@ -163,7 +164,7 @@ def held_out(estimator, seen: Labelled, others, said) -> HeldOut:
                 of_others[fold] = source_said(again, others, q)
     mse = seen.weights @ (seen.y - predicted) ** 2 / seen.weights.sum()
     weights = different_rows((seen.X, seen.y), np.arange(n), seen.weights)[1]
-    return HeldOut(mse, weights, folds, of_others)
+    return HeldOut(mse, weights, folds, of_others, seen.y)
 
 
 def _folds(seen: Labelled):

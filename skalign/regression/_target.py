@@ -9,7 +9,7 @@ ten components, are averaged with weights
 .. math:: \omega_j \propto \mathrm{PRESS}_j^{-\tau n / 2},
 
 the likelihood of the leave-one-out errors of :math:`n` rows (pseudo-BMA, Geisser & Eddy 1979):
-:math:`\tau = 1` within a path, :math:`\tau = 1/2` between the four. With few pairs one response
+:math:`\tau = 1` within a path, :math:`\tau = 1/4` between the four. With few pairs one response
 tells little about the penalty, so that errors of all source columns, regressed in the same way,
 join in. Arrays only.
 """
@@ -26,9 +26,9 @@ from ._pls import pls_path
 from ._ridge import Path, Rows, leverages, ridge_path, spanned
 
 # Power of the leave-one-out likelihood between paths.
-BETWEEN = 0.5
+BETWEEN = 0.25
 # Pairs that the source columns speak for at most, and the power of what they say.
-GUARDED, GUARD = 50, 0.5
+GUARDED, GUARD = 50, 1.0
 # Above so many pairs they are not asked.
 MOST_GUARDED = 500
 # Errors below this share of the deviation of a response are rounding.
@@ -121,12 +121,12 @@ def without_target(model: TargetModel, task: TargetTask, which) -> TargetModel:
 
 
 def held_out_r2(responses, residuals, weights) -> np.ndarray:
-    """R² of predictions of rows left out, beside the mean of the others; zero if constant."""
+    """R² of predictions of rows left out, beside the mean of the others; one if constant."""
     share = (weights / weights.sum())[:, None]
     left = (responses - share.T @ responses) / np.maximum(1 - share, share)
     total, lost = (share * left**2).sum(axis=0), (share * residuals**2).sum(axis=0)
-    varies = total > np.finfo(float).tiny
-    return np.where(varies, 1 - lost / np.where(varies, total, 1.0), 0.0)
+    varies = total > NEGLIGIBLE**2 * (share.T @ responses**2)[0]
+    return np.where(varies, 1 - lost / np.where(varies, total, 1.0), 1.0)
 
 
 def guard_of(task: TargetTask, unit):

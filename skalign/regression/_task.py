@@ -18,6 +18,8 @@ from ._target import TargetModel, TargetTask, few_rows, held_out_r2, target_scal
 
 # Rows that the sum of both parts is worth, beside measured errors.
 PRIOR_ROWS = 10.0
+# How far beyond what is known predictions may lie, as a share of its width.
+MARGIN = 0.25
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,17 @@ def errors_of_truth(known: Known, task: TargetTask, pairing: Pairing, model: Tar
         rows.append(there)
         weights = np.append(weights, task.weights[there])
     return np.vstack(errors) ** 2, model.inflation[np.concatenate(rows)], weights
+
+
+def limits_of(known: Known, labels) -> np.ndarray:
+    """Lowest and highest prediction: what is known or said, a quarter of its width aside: (2, q).
+
+    A linear model of few pairs has nothing to go by far from them.
+    """
+    seen = np.vstack([labels, known.alone_y[np.isfinite(known.alone_y[:, 0])], known.said])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    margin = MARGIN * (high - low)
+    return np.array([low - margin, high + margin])
 
 
 def agreement_of(task: TargetTask, model: TargetModel, n: int | None = None) -> np.ndarray:

@@ -84,7 +84,7 @@ def test_the_target_regressor_is_the_model():
         np.testing.assert_array_equal(mine, whole)
     np.testing.assert_allclose(
         part.predict(X[TEST, 12:]),
-        (X[TEST, 12:] - part.mean_) @ part.coef_ + part.intercept_,
+        np.clip((X[TEST, 12:] - part.mean_) @ part.coef_ + part.intercept_, *part.limits_),
     )
     assert all(isinstance(value, float | int | np.ndarray) for value in vars(part).values())
     assert clone(part) is part
@@ -234,6 +234,26 @@ def test_rows_without_the_target_get_the_mean():
     assert model.prior_mean_ == pytest.approx(pseudo.mean())
     assert (std[:120] > pseudo.std()).all()
     assert (std[:120] > std[120:].max()).all()
+
+
+def test_predictions_stay_near_what_is_known():
+    """A row far away gets the highest number known, a quarter of their width aside."""
+    X, y = training(*DATA)
+    model = regressor().fit(X, y)
+    far = X[120:121] + 1e3 * np.r_[np.zeros(12), model.target_regressor_.coef_]
+    known = np.r_[y[:120], model.estimator_.predict(X[120:, :12])]
+    expected = known.max() + 0.25 * np.ptp(known)
+    mean, std = model.predict(far, return_std=True)
+    np.testing.assert_allclose(mean, expected)
+    assert std[0] > 10 * model.predict(X[120:121], return_std=True)[1][0]
+
+
+def test_a_constant_is_predicted():
+    """Without a warning, and with no doubt."""
+    X, y = training(*DATA)
+    mean, std = regressor().fit(X, np.where(np.isnan(y), y, 3.0)).predict(X[120:], return_std=True)
+    np.testing.assert_allclose(mean, 3.0)
+    np.testing.assert_allclose(std, 0.0, atol=1e-6)
 
 
 def test_pairs_that_share_nothing_are_told():
