@@ -18,23 +18,9 @@ import warnings
 from collections import defaultdict
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.linear_model import Ridge
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
-from sklearn.svm import SVC
-from transfer_quality import (
-    PEERS,
-    TASKS,
-    all_classes,
-    logistic,
-    others,
-    reduced,
-    run_each,
-    skalign,
-    splits,
-)
+from sklearn.preprocessing import StandardScaler
+from students import SIX_OF_STRESS, lesson, mean_of
+from transfer_quality import PEERS, TASKS, logistic, others, reduced, run_each, skalign, splits
 
 # -- regimes: what becomes of the target's features, and of the rows ------------------------------
 
@@ -162,22 +148,9 @@ REGIMES = {
 
 def ensemble(s):
     """Mean of six students of the pseudo-labels: class probabilities of the test rows."""
-    L, U, T, n_classes = s.labelled, s.pairs, s.test, s.y.max() + 1
-    X1, X2 = reduced(s.X1, np.r_[L, U]), reduced(s.X2, U)
-    source = logistic().fit(X1[L], s.y[L])
-    soft, hard = all_classes(source, X1[U], n_classes), source.predict(X1[U])
-    each = np.repeat(X2[U], n_classes, axis=0)
-    said = [logistic().fit(each, np.tile(np.arange(n_classes), len(U)), soft.ravel() + 1e-9)]
-    if len(np.unique(hard)) > 1:
-        said += [
-            SVC(probability=False).fit(X2[U], hard),
-            ExtraTreesClassifier(200, random_state=0).fit(X2[U], hard),
-            KNeighborsClassifier(min(10, len(U))).fit(X2[U], hard),
-            make_pipeline(Normalizer(), logistic()).fit(X2[U], hard),
-        ]
-    probas = [all_classes(model, X2[T], n_classes) for model in said]
-    ridge = np.clip(Ridge(10.0).fit(X2[U], soft).predict(X2[T]), 1e-6, None)
-    return np.mean([*probas, ridge / ridge.sum(axis=1, keepdims=True)], axis=0)
+    s = s._replace(X1=reduced(s.X1, np.r_[s.labelled, s.pairs]))
+    source = logistic().fit(s.X1[s.labelled], s.y[s.labelled])
+    return mean_of(SIX_OF_STRESS, lesson(s, source))
 
 
 # -- measuring ------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from collections import defaultdict, namedtuple
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
@@ -140,7 +141,11 @@ def splits(task, n_seeds):
     family, views = task.split(":")
     tables, y, subject = FAMILIES[family][0]()
     source, target = (tables[view] for view in views.split("-"))
-    y = np.unique(y, return_inverse=True)[1]
+    yield from thirds(source, target, np.unique(y, return_inverse=True)[1], subject, n_seeds)
+
+
+def thirds(source, target, y, subject, n_seeds):
+    """Yield a split per seed: with the same shares of classes, or no subject in two thirds."""
     for seed in range(n_seeds):
         kind = StratifiedKFold if subject is None else GroupKFold
         folds = kind(3, shuffle=True, random_state=seed).split(source, y, subject)
@@ -167,14 +172,34 @@ def taught(model, X, y):
     return (model if len(np.unique(y)) > 1 else DummyClassifier()).fit(X, y)
 
 
-def reduced(X, rows):
+class Reduced(TransformerMixin, BaseEstimator):
     """Standard scores; beyond 100 columns (or half the rows), leading principal ones."""
-    X = StandardScaler().fit(X[rows]).transform(X)
-    width = min(100, len(rows) // 2)
-    if X.shape[1] <= width:
-        return X
-    pca = PCA(width, random_state=0).fit(X[rows])
-    return pca.transform(X) / np.sqrt(pca.explained_variance_.mean())
+
+    def fit(self, X, y=None):
+        """Learn scores, and components where there are too many columns."""
+        self.scaler_ = StandardScaler().fit(X)
+        width = min(100, len(X) // 2)
+        wide = X.shape[1] > width
+        self.pca_ = PCA(width, random_state=0).fit(self.scaler_.transform(X)) if wide else None
+        return self
+
+    def transform(self, X):
+        """Scores; components have a mean variance of one."""
+        X = self.scaler_.transform(X)
+        if self.pca_ is None:
+            return X
+        return self.pca_.transform(X) / np.sqrt(self.pca_.explained_variance_.mean())
+
+
+def reduced(X, rows):
+    return Reduced().fit(X[rows]).transform(X)
+
+
+def soft_logistic(X, soft, classes):
+    """Logistic regression of class probabilities: a weighted row per row and class."""
+    return logistic().fit(
+        np.repeat(X, len(classes), axis=0), np.tile(classes, len(X)), soft.ravel()
+    )
 
 
 def others(s):
@@ -183,15 +208,13 @@ def others(s):
     X1, X2 = reduced(s.X1, np.r_[L, U]), reduced(s.X2, U)
     source = logistic().fit(X1[L], s.y[L])
     hard, soft = source.predict(X1[U]), source.predict_proba(X1[U])
-    each = np.repeat(X2[U], soft.shape[1], axis=0)  # a row per pair and class
-    weighted = logistic().fit(each, np.tile(source.classes_, len(U)), soft.ravel())
     ridge = RidgeCV(np.logspace(-1, 5, 13)).fit(X2[U], X1[U])
     k = min(max(2 * s.y.max(), 10), 40, X1.shape[1], X2.shape[1])
     variates1, variates2 = canonical_variates(X1, X2, U, k)
     found = {
         "paper": null_space(s),
         "pseudo LR": (taught(logistic(), X2[U], hard), X2),
-        "soft LR": (weighted, X2),
+        "soft LR": (soft_logistic(X2[U], soft, source.classes_), X2),
         "pseudo SVC": (taught(SVC(), X2[U], hard), X2),
         "ridge map": (source, ridge.predict(X2)),
         "CCA + LR": (logistic().fit(variates1[L], s.y[L]), variates2),
@@ -220,15 +243,15 @@ def null_space(s):
     return logistic().fit(Z1[s.labelled] @ A1, s.y[s.labelled]), Z2 @ A2
 
 
-def transfer(s):
+def transfer(s, source=None):
     aligner = NullSpaceAligner(modalities=[s.X1.shape[1], s.X2.shape[1]])
-    return CrossModalTransferClassifier(aligner=aligner)
+    return CrossModalTransferClassifier(source, aligner=aligner)
 
 
-def skalign(s):
+def skalign(s, source=None):
     """Class probabilities of the test rows, and the fitted classifier."""
     (X, y), rows = stacked(s), np.r_[s.labelled, s.pairs]
-    model = make_pipeline(StandardScaler(), transfer(s)).fit(X[rows], y[rows])
+    model = make_pipeline(StandardScaler(), transfer(s, source)).fit(X[rows], y[rows])
     return all_classes(model, X[s.test], s.y.max() + 1), model[-1]
 
 
