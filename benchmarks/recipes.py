@@ -48,6 +48,7 @@ from transfer_quality import (
     run_each,
     skalign,
     splits,
+    taught,
     thirds,
 )
 
@@ -125,7 +126,7 @@ def measure(s, subject, seed):
     row["majority"] = np.bincount(y).max() / len(y)
     row["source"] = source.score(s.X1[s.test], y)
     for name, model in {"true LR": logistic(), "true SVC": SVC()}.items():
-        row[name] = model.fit(task.X, s.y[s.pairs]).score(task.Z, y)
+        row[name] = taught(model, task.X, s.y[s.pairs]).score(task.Z, y)
     return {name: float(value) for name, value in row.items()}, chosen
 
 
