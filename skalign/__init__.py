@@ -2,7 +2,7 @@
 
 from . import datasets, metrics, model_selection
 from ._blocks import stack_modalities
-from .alignment import BlockImputer, ModalityEncoder, NullSpaceAligner
+from .alignment import BlockImputer, CrossModalImputer, ModalityEncoder, NullSpaceAligner
 from .gauge import LatentGauge
 from .regression import CrossModalTransferRegressor, ModalityRegressor
 from .transfer import CrossModalTransferClassifier, ModalityClassifier
@@ -10,6 +10,7 @@ from .zero_shot import ZeroShotClassifier
 
 __all__ = [
     "BlockImputer",
+    "CrossModalImputer",
     "CrossModalTransferClassifier",
     "CrossModalTransferRegressor",
     "LatentGauge",

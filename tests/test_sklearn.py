@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
 from skalign import (
+    CrossModalImputer,
     CrossModalTransferClassifier,
     CrossModalTransferRegressor,
     LatentGauge,
@@ -28,6 +29,7 @@ from skalign import (
 from skalign.datasets import make_paired_gaussians
 
 ESTIMATORS = [
+    CrossModalImputer(),
     NullSpaceAligner(),
     NullSpaceAligner(1),
     NullSpaceAligner(None, whiten=False, center=False, shrinkage=None),

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils.validation import check_array
 
 from ._array_api import accepted, vector_as_numpy
@@ -45,6 +46,11 @@ def rounding_of(dtype) -> float:
 def is_frame(X) -> bool:
     """Whether something is a dataframe, whose columns may be of any type."""
     return hasattr(X, "columns") and getattr(X, "ndim", 2) == 2
+
+
+def routing() -> bool:
+    """Whether metadata goes where it is asked for."""
+    return get_config().get("enable_metadata_routing", False)
 
 
 def table_options(X, dtype=FLOATS, *, least: int = 1, collection: bool = False, **options) -> dict:

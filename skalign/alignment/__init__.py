@@ -2,6 +2,6 @@
 
 from ._aligner import NullSpaceAligner
 from ._encoder import ModalityEncoder
-from ._imputer import BlockImputer
+from ._imputer import BlockImputer, CrossModalImputer
 
-__all__ = ["BlockImputer", "ModalityEncoder", "NullSpaceAligner"]
+__all__ = ["BlockImputer", "CrossModalImputer", "ModalityEncoder", "NullSpaceAligner"]

@@ -1,15 +1,24 @@
-"""Scattered missing values, filled inside the blocks that rows have."""
+"""Steps of a pipeline that fill what is missing: values inside blocks, or whole blocks."""
 
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    MetaEstimatorMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._blocks import resolve_table
-from .._utils._validation import FLOATS, is_frame
-from ..moments._dask import check_in_memory
+from .._utils._validation import FLOATS, is_frame, restored_on_error, routing
+from ..moments._dask import check_in_memory, table_of
+from ._aligner import NullSpaceAligner
 
 
 class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -43,7 +52,7 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    NullSpaceAligner.impute : Fills missing modalities, from the others.
+    CrossModalImputer : Fills missing modalities, from the others.
 
     Examples
     --------
@@ -140,5 +149,142 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class CrossModalImputer(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+    """Fill modalities that rows lack by their best linear estimate from those that they have.
+
+    Learns from the pairs, and passes rows on without NaN. What :meth:`NullSpaceAligner.impute`
+    does, as a transformer: the next step may be any estimator of complete rows.
+
+    Parameters
+    ----------
+    aligner : NullSpaceAligner, default=None
+        Learns how modalities go together, and names them. ``None`` is ``NullSpaceAligner()``. May
+        be frozen by :class:`~sklearn.frozen.FrozenEstimator`.
+
+    Attributes
+    ----------
+    aligner_ : NullSpaceAligner
+        The fitted aligner.
+    n_features_in_ : int
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only for dataframes whose column names are strings.
+
+    See Also
+    --------
+    NullSpaceAligner.impute : Also tells standard deviations.
+    BlockImputer : Fills scattered values inside blocks; missing modalities stay missing.
+    sklearn.impute.IterativeImputer : Column by column, many steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import CrossModalImputer, NullSpaceAligner
+    >>> from skalign.datasets import make_paired_gaussians
+    >>> data = make_paired_gaussians(300, n_features=(3, 4), noise=0.1, random_state=0)
+    >>> X = data.X.copy()
+    >>> X[200:, 3:] = np.nan
+    >>> imputer = CrossModalImputer(NullSpaceAligner(modalities=[3, 4])).fit(X)
+    >>> bool(np.abs(imputer.transform(X) - data.X).max() < 0.02 * data.X.std())
+    True
+    """
+
+    def __init__(self, aligner: Any = None) -> None:
+        self.aligner = aligner
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from the pairs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : object
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; a weight of two counts a row twice.
+
+        Returns
+        -------
+        self : CrossModalImputer
+
+        Raises
+        ------
+        ValueError
+            As :meth:`NullSpaceAligner.fit`.
+        """
+        aligner = self._aligner()
+        if not isinstance(getattr(aligner, "estimator", aligner), NullSpaceAligner):
+            raise ValueError(
+                f"aligner={aligner!r} must be a NullSpaceAligner, which may be frozen by "
+                "sklearn.frozen.FrozenEstimator."
+            )
+        params = {} if sample_weight is None else {"sample_weight": sample_weight}
+        params = process_routing(self, "fit", **params).aligner.fit if routing() else params
+        with restored_on_error(self.__dict__):
+            template, options = table_of(X, least=2)
+            validate_data(self, template, reset=True, **options)
+            if isinstance(aligner, FrozenEstimator):
+                check_is_fitted(aligner)
+                self.aligner_ = aligner.estimator
+            else:
+                self.aligner_ = clone(aligner).fit(X, **params)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Fill missing modalities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Without NaN; columns that no modality selects are left out.
+        """
+        check_is_fitted(self)
+        return self.aligner_.impute(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the features that modalities select.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names to use where the features had none.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        names = super().get_feature_names_out(input_features)
+        return names[np.sort(np.concatenate(self.aligner_.modality_columns_))]
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return router.add(method_mapping=mapping, aligner=self._aligner())
+
+    def _aligner(self):
+        if self.aligner is not None:
+            return self.aligner
+        default = NullSpaceAligner()
+        return default.set_fit_request(sample_weight=True) if routing() else default
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -13,10 +13,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._blocks import presence, resolve_table, select
 from .._utils._array_api import as_numpy, vector_as_numpy
-from .._utils._validation import check_switch, column_names, is_frame, restored_on_error
+from .._utils._validation import (
+    check_switch,
+    column_names,
+    is_frame,
+    restored_on_error,
+    routing,
+)
 from ..alignment import NullSpaceAligner
 from ..moments import _dask as collections
-from ..transfer._source import frozen, routing, weight_parameter, with_seed
+from ..transfer._source import frozen, weight_parameter, with_seed
 from ._modality_regressor import ModalityRegressor, Predictor, predicted
 from ._source import (
     HeldOut,

@@ -14,7 +14,8 @@ from .._blocks import select
 from .._utils._array_api import vector_as_numpy
 from .._utils._linalg import reciprocal
 from .._utils._rows import different_rows, own_order
-from ..transfer._source import frozen, routing
+from .._utils._validation import routing
+from ..transfer._source import frozen
 
 # Folds of the labelled rows in which the source is tried.
 FOLDS = 5

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import log_softmax
-from sklearn import get_config
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
@@ -16,7 +15,7 @@ from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
 from .._utils._labels import is_blank, known_classes
 from .._utils._rows import different_rows, own_order
-from .._utils._validation import check_option
+from .._utils._validation import check_option, routing
 from ..moments._rows import ArrayRows
 
 # What single precision leaves of a sum of one.
@@ -55,11 +54,6 @@ class SoftLabels:
 def frozen(estimator) -> bool:
     """Whether an estimator is to be used as it is."""
     return isinstance(estimator, FrozenEstimator)
-
-
-def routing() -> bool:
-    """Whether metadata goes where it is asked for."""
-    return get_config().get("enable_metadata_routing", False)
 
 
 def requesting(default):

@@ -14,12 +14,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from .._blocks import presence, resolve_table
 from .._utils._array_api import affine, as_numpy, as_rows
 from .._utils._labels import known_classes, known_labels
-from .._utils._validation import column_names, restored_on_error
+from .._utils._validation import column_names, restored_on_error, routing
 from ..alignment import NullSpaceAligner
 from ..alignment._significance import SIGNIFICANCE
 from ..moments import _dask as collections
 from ..transfer._dask import drawn
-from ..transfer._source import labelled_accuracy, routing
+from ..transfer._source import labelled_accuracy
 from . import _predictor
 from ._classes import joined, plain, shares
 from ._predictor import ZeroShotPredictor

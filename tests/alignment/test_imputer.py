@@ -5,11 +5,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skalign import BlockImputer, NullSpaceAligner
+from skalign import BlockImputer, CrossModalImputer, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
 
 few = settings(max_examples=30, deadline=None)
@@ -86,3 +89,61 @@ def test_what_cannot_be_filled_is_said():
         BlockImputer(modalities=WIDTHS).fit(np.where(np.arange(7) >= 3, np.nan, X))
     with pytest.raises(ValueError, match="imputer gives 6 columns for the 3 of modality 'mod"):
         BlockImputer(SimpleImputer(add_indicator=True), modalities=WIDTHS).fit_transform(X)
+
+
+# -- whole modalities -----------------------------------------------------------------------------
+
+
+def lacking(seed=0, n=300):
+    """Pairs, and rows that lack one of two modalities."""
+    X = make_paired_gaussians(n, n_features=(3, 4), noise=0.1, random_state=seed).X.copy()
+    X[n // 2 :: 2, :3], X[n // 2 + 1 :: 2, 3:] = np.nan, np.nan
+    return X
+
+
+def test_a_step_of_a_pipeline_fills_modalities():
+    """As the aligner does, for a next step that takes no NaN; chosen by a search."""
+    X = lacking()
+    imputer = CrossModalImputer(NullSpaceAligner(modalities=[3, 4]))
+    expected = NullSpaceAligner(modalities=[3, 4]).fit(X).impute(X)
+    np.testing.assert_array_equal(imputer.fit_transform(X), expected)
+    pipeline = make_pipeline(imputer, PCA(2)).fit(X)
+    assert np.isfinite(pipeline.transform(X)).all()
+    search = GridSearchCV(
+        make_pipeline(imputer, PCA(2)),
+        {"crossmodalimputer__aligner__n_components": [1, 2]},
+        cv=3,
+    )
+    assert np.isfinite(search.fit(X).best_score_)
+
+
+def test_a_frozen_aligner_fills_rows_without_pairs():
+    """It is taken as it is, and weights reach one that is not."""
+    X = lacking()
+    known = NullSpaceAligner(modalities=[3, 4]).fit(X)
+    alone = X[np.isnan(X[:, 3])]
+    imputer = CrossModalImputer(FrozenEstimator(known)).fit(alone)
+    np.testing.assert_array_equal(imputer.transform(alone), known.impute(alone))
+    weights = np.random.default_rng(0).integers(1, 3, size=len(X))
+    weighted = CrossModalImputer(NullSpaceAligner(modalities=[3, 4]))
+    weighted.fit(X, sample_weight=weights)
+    again = NullSpaceAligner(modalities=[3, 4]).fit(np.repeat(X, weights, axis=0))
+    np.testing.assert_allclose(weighted.transform(X), again.impute(X), rtol=1e-6)
+
+
+def test_names_of_what_is_filled():
+    """Columns of no modality are left out, and frames come back with names."""
+    X = lacking()
+    frame = pd.DataFrame(X, columns=[*"abcdefg"])
+    frame.insert(3, "note", "text")
+    aligner = NullSpaceAligner(modalities={"left": ["a", "b", "c"], "right": ["d", "e", "f", "g"]})
+    imputer = CrossModalImputer(aligner).set_output(transform="pandas")
+    filled = imputer.fit_transform(frame)
+    assert list(filled.columns) == list("abcdefg")
+    assert not filled.isna().any().any()
+
+
+def test_another_aligner_is_refused():
+    """It is named, with what to give."""
+    with pytest.raises(ValueError, match="must be a NullSpaceAligner"):
+        CrossModalImputer(PCA()).fit(lacking())
