@@ -5,12 +5,14 @@ from ._blocks import stack_modalities
 from .alignment import BlockImputer, CrossModalImputer, ModalityEncoder, NullSpaceAligner
 from .gauge import LatentGauge
 from .regression import CrossModalTransferRegressor, ModalityRegressor
+from .retrieval import CrossModalRetriever
 from .transfer import CrossModalTransferClassifier, ModalityClassifier
 from .zero_shot import ZeroShotClassifier
 
 __all__ = [
     "BlockImputer",
     "CrossModalImputer",
+    "CrossModalRetriever",
     "CrossModalTransferClassifier",
     "CrossModalTransferRegressor",
     "LatentGauge",

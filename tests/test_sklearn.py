@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skalign import (
     CrossModalImputer,
+    CrossModalRetriever,
     CrossModalTransferClassifier,
     CrossModalTransferRegressor,
     LatentGauge,
@@ -52,6 +53,8 @@ ESTIMATORS = [
     ),
     ZeroShotClassifier(),
     ZeroShotClassifier(NullSpaceAligner(1), source=1, target=0),
+    CrossModalRetriever(),
+    CrossModalRetriever(NullSpaceAligner(1), query=1, gallery=0, metric="cosine", cv=None),
 ]
 
 

@@ -304,7 +304,7 @@ class _Runs:
 
     def summed(self, values: Floats) -> Floats:
         """Sums over the runs of each query."""
-        return np.bincount(self.query, values, self.shape[0])
+        return np.asarray(np.bincount(self.query, values, self.shape[0]), dtype=np.float64)
 
     def first(self) -> _Runs:
         """The best run of each query."""
@@ -320,18 +320,24 @@ def _read(scores, partners, greater_is_better, sample_weight) -> tuple[_Runs, Fl
     rows, columns = _check_partners(partners, scores.shape)
     weight = weights_of(sample_weight, len(scores))
     cost = -scores if greater_is_better else scores
-    counts, parts = np.bincount(rows, minlength=len(cost)), []
-    for q, own in enumerate(np.split(cost[rows, columns], np.cumsum(counts)[:-1])):
-        value, partners_of = np.unique(own, return_counts=True)
-        if len(value) == 1:
-            before, upto = [np.sum(cost[q] < value)], [np.sum(cost[q] <= value)]
-        else:
-            ranked = np.sort(cost[q])
-            before, upto = (np.searchsorted(ranked, value, side) for side in ("left", "right"))
-        found = np.cumsum(partners_of) - partners_of
-        size = np.subtract(upto, before)
-        parts.append(np.array([np.full(len(value), q), before, size, found, partners_of]))
-    return _Runs(*np.hstack(parts), scores.shape), weight / weight.sum()
+    counts = np.bincount(rows, minlength=len(cost))
+    own = np.split(cost[rows, columns], np.cumsum(counts)[:-1])
+    runs = [_runs_of(q, line, mine) for q, (line, mine) in enumerate(zip(cost, own, strict=True))]
+    query, before, size, found, count = np.hstack(runs)
+    weight = weight / weight.sum()
+    return _Runs(query, before, size, found, count, (scores.shape[0], scores.shape[1])), weight
+
+
+def _runs_of(query: int, cost, own) -> NDArray[np.intp]:
+    """Entries of the runs of one query: its costs, and those of its partners."""
+    value, partners = np.unique(own, return_counts=True)
+    if len(value) == 1:  # two counts are cheaper than to sort
+        before, upto = np.array([np.sum(cost < value)]), np.array([np.sum(cost <= value)])
+    else:
+        ranked = np.sort(cost)
+        before, upto = (np.searchsorted(ranked, value, side) for side in ("left", "right"))
+    found = np.cumsum(partners) - partners
+    return np.array([np.full(len(value), query), before, upto - before, found, partners])
 
 
 def _check_partners(partners, shape) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

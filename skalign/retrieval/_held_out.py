@@ -1,0 +1,142 @@
+r"""What components are worth to pairs that were not learned from.
+
+Pairs agree better on what was learned from them than others do: correlations shrink, and
+variances grow. Both are measured on pairs held out, those of all folds together: of variates
+divided by their deviations the gap :math:`1 - r_j = \tfrac12 E (a_j - b_j)^2`, made to grow with
+:math:`j` by isotonic regression. What finds the partners of pairs held out best is chosen.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.isotonic import isotonic_regression
+
+from .._blocks import presence
+from .._utils._rows import different_rows, own_order, spread_rows
+from ..alignment._maps import align
+from ..moments._rows import ArrayRows
+from ._points import RESOLUTION, Variates, placed, reciprocal_rank
+
+# Variances and correlations below this are zero.
+NEGLIGIBLE = 1e-10
+# How much better something must be to be chosen in place of what comes before it.
+BETTER = 1e-9
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What was chosen, and what components are worth then."""
+
+    deviations: tuple[np.ndarray, np.ndarray]
+    gap: np.ndarray
+    shrinkage: float | str | None
+    metric: str
+
+
+def complete_rows(rows: ArrayRows, most: int):
+    """Pairs of some rows, evenly thinned to ``most``; their weights, numbers, and full count."""
+    weights = np.ones(len(rows.X)) if rows.weights is None else rows.weights
+    numbers = np.flatnonzero(presence(rows.X, rows.blocks).all(axis=1) & (weights > 0))
+    n = len(numbers)
+    if n > most:
+        numbers = numbers[spread_rows(n, most)]
+    return rows.X[numbers].astype(np.float64), weights[numbers], numbers, n
+
+
+def thinned(left, right):
+    """Pairs of both, evenly; their numbers are of no use any more."""
+    total, most = left[3] + right[3], max(len(left[0]), len(right[0]))
+    parts = []
+    for X, weights, _, n in (left, right):
+        share = len(X) if len(left[0]) + len(right[0]) <= most else round(most * n / total)
+        kept = spread_rows(len(X), share) if len(X) and share else np.zeros(0, dtype=int)
+        parts.append((X[kept], weights[kept]))
+    X, weights = (np.concatenate(both) for both in zip(*parts, strict=True))
+    return X, weights, None, total
+
+
+def even_splits(X: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Folds of rows (n, d), equal rows in one, whatever their order; none of too few rows."""
+    first, _, inverse = different_rows((X,), np.arange(len(X)), np.ones(len(X)))
+    if len(first) < 2 * n_folds:
+        return []
+    deviation = X[first].std(axis=0)
+    points = (X[first] - X[first].mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    folds = np.empty(len(first), dtype=int)
+    folds[own_order([points])] = np.arange(len(first)) % n_folds
+    folds = folds[inverse]
+    return [(np.flatnonzero(folds != f), np.flatnonzero(folds == f)) for f in range(n_folds)]
+
+
+def best_of(X, weights, blocks, splits, roles, options, shrinkages, metrics) -> Worth | None:
+    """What finds the partners of pairs held out best; None where none can be held out.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Pairs, all of which have every modality.
+    weights : ndarray of shape (n,)
+    blocks : Blocks
+    splits : list of (train, test)
+        Numbers of pairs.
+    roles : tuple of int
+        Positions of query and gallery.
+    options : dict
+        Of :func:`skalign.alignment._maps.align`.
+    shrinkages, metrics : sequence
+        What may be chosen, the default first.
+    """
+    best, most = None, -1.0
+    for shrinkage in shrinkages:
+        given = options | {"shrinkage": shrinkage}
+        try:
+            found = _held_out(X, weights, blocks, splits, roles, given)
+        except ValueError:  # too little is left
+            continue
+        if not found:
+            continue
+        deviations, gap = _measured(found)
+        for metric in metrics:
+            rank = _found_partners(found, deviations, gap, metric)
+            if rank > most + BETTER:
+                best, most = Worth(deviations, gap, shrinkage, metric), rank
+    return best
+
+
+def _held_out(X, weights, blocks, splits, roles, options):
+    """Canonical variates of query and gallery, and weights, of pairs held out; an item a fold."""
+    found = []
+    for train, test in splits:
+        alignment = align(ArrayRows(X[train], weights[train], blocks), **options)
+        variates = Variates.of(alignment.coefs, alignment.latent_covariance, roles)
+        values = [
+            (blocks.take(X[test], m) - alignment.means[m]) @ coef.T
+            for m, coef in zip(roles, variates.coefs, strict=True)
+        ]
+        found.append((*values, weights[test]))
+    k = min((a.shape[1] for a, *_ in found), default=0)
+    return [(a[:, :k], b[:, :k], w) for a, b, w in found]
+
+
+def _measured(found):
+    """Deviations of variates held out, and the gaps between their correlations and one."""
+    a, b = (np.vstack([item[i] for item in found]) for i in (0, 1))
+    share = np.concatenate([item[2] for item in found])
+    share = share / share.sum()
+    left, right = (np.sqrt(np.maximum(share @ z**2, NEGLIGIBLE**2)) for z in (a, b))
+    gap = share @ (a / left - b / right) ** 2 / 2
+    gap = isotonic_regression(np.clip(gap, RESOLUTION, 1.0))
+    return (left, right), np.where(gap > 1 - NEGLIGIBLE, 1.0, gap)
+
+
+def _found_partners(found, deviations, gap, metric: str) -> float:
+    """Mean reciprocal rank of pairs held out, each among those of its fold."""
+    scales = Variates.scales_of(deviations, gap, metric)
+    total = weight = 0.0
+    for *both, w in found:
+        points = [
+            placed(z * s, metric, i) for i, (z, s) in enumerate(zip(both, scales, strict=True))
+        ]
+        total += w.sum() * reciprocal_rank(points[0], points[1], np.arange(len(w)), w)
+        weight += w.sum()
+    return float(total / weight)
