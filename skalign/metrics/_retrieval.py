@@ -222,14 +222,7 @@ def mean_reciprocal_rank(
     0.75
     """
     runs, weight = _read(scores, partners, greater_is_better, sample_weight)
-    first = runs.first()
-    values = np.zeros(runs.shape[0])
-    for q in range(len(values)):
-        t, r = first.size[q], first.partners[q]
-        j = np.arange(1, t - r + 2)
-        chance = np.exp(_choose(t - j, r - 1) - _choose(t, r))
-        values[q] = np.sum(chance / (first.before[q] + j))
-    return float(weight @ values)
+    return float(weight @ _reciprocal_ranks(runs.first()))
 
 
 def mean_average_precision(
@@ -375,6 +368,22 @@ def _check_partners(partners, shape) -> tuple[NDArray[np.intp], NDArray[np.intp]
             "items, numbered from 0."
         )
     return np.arange(n_queries), partners.astype(np.intp)
+
+
+def _reciprocal_ranks(first: _Runs) -> Floats:
+    """Expected one over the rank of the first partner of each query."""
+    values = np.zeros(first.shape[0])
+    for q in range(len(values)):
+        t, r = first.size[q], first.partners[q]
+        j = np.arange(1, t - r + 2)
+        chance = np.exp(_choose(t - j, r - 1) - _choose(t, r))
+        values[q] = np.sum(chance / (first.before[q] + j))
+    return values
+
+
+def reciprocal_ranks(distances: Floats, partners: NDArray[np.intp]) -> Floats:
+    """One over the rank of the partner of each query; of ties, expected."""
+    return _reciprocal_ranks(_read(distances, partners, False, None)[0].first())
 
 
 def _check_k(k, runs: _Runs) -> None:

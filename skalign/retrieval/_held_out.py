@@ -3,7 +3,8 @@ r"""What components are worth to pairs that were not learned from.
 Pairs agree better on what was learned from them than others do: correlations shrink, and
 variances grow. Both are measured on pairs held out, those of all folds together: of variates
 divided by their deviations the gap :math:`1 - r_j = \tfrac12 E (a_j - b_j)^2`, made to grow with
-:math:`j` by isotonic regression. What finds the partners of pairs held out best is chosen.
+:math:`j` by isotonic regression. What finds the partners of pairs held out best is chosen, where
+it is better than what comes before it by more than the standard error of the difference.
 """
 
 from dataclasses import dataclass
@@ -15,12 +16,10 @@ from .._blocks import presence
 from .._utils._rows import different_rows, own_order, spread_rows
 from ..alignment._maps import align
 from ..moments._rows import ArrayRows
-from ._points import RESOLUTION, Variates, placed, reciprocal_rank
+from ._points import RESOLUTION, Variates, partner_ranks, placed
 
 # Variances and correlations below this are zero.
 NEGLIGIBLE = 1e-10
-# How much better something must be to be chosen in place of what comes before it.
-BETTER = 1e-9
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def best_of(X, weights, blocks, splits, roles, options, shrinkages, metrics) -> 
     shrinkages, metrics : sequence
         What may be chosen, the default first.
     """
-    best, most = None, -1.0
+    best, ranks = None, np.zeros(0)
     for shrinkage in shrinkages:
         given = options | {"shrinkage": shrinkage}
         try:
@@ -96,11 +95,20 @@ def best_of(X, weights, blocks, splits, roles, options, shrinkages, metrics) -> 
         if not found:
             continue
         deviations, gap = _measured(found)
+        counts = np.concatenate([w for *_, w in found])
         for metric in metrics:
-            rank = _found_partners(found, deviations, gap, metric)
-            if rank > most + BETTER:
-                best, most = Worth(deviations, gap, shrinkage, metric), rank
+            own = _partner_ranks(found, deviations, gap, metric)
+            if best is None or _is_better(own - ranks, counts):
+                best, ranks = Worth(deviations, gap, shrinkage, metric), own
     return best
+
+
+def _is_better(gain, weights) -> bool:
+    """Whether a mean of gains is above its own standard error; weights count repeated rows."""
+    n = weights.sum()
+    mean = weights @ gain / n
+    error = np.sqrt(weights @ (gain - mean) ** 2 / n / max(n - 1, 1))
+    return bool(mean > max(error, NEGLIGIBLE))
 
 
 def _held_out(X, weights, blocks, splits, roles, options):
@@ -129,14 +137,13 @@ def _measured(found):
     return (left, right), np.where(gap > 1 - NEGLIGIBLE, 1.0, gap)
 
 
-def _found_partners(found, deviations, gap, metric: str) -> float:
-    """Mean reciprocal rank of pairs held out, each among those of its fold."""
-    scales = Variates.scales_of(deviations, gap, metric)
-    total = weight = 0.0
+def _partner_ranks(found, deviations, gap, metric: str) -> np.ndarray:
+    """Reciprocal ranks of pairs held out, each among those of its fold."""
+    scales, ranks = Variates.scales_of(deviations, gap, metric), []
     for *both, w in found:
         points = [
-            placed(z * s, metric, i) for i, (z, s) in enumerate(zip(both, scales, strict=True))
+            placed(z * s, metric, role)
+            for role, (z, s) in enumerate(zip(both, scales, strict=True))
         ]
-        total += w.sum() * reciprocal_rank(points[0], points[1], np.arange(len(w)), w)
-        weight += w.sum()
-    return float(total / weight)
+        ranks.append(partner_ranks(points[0], points[1], np.arange(len(w))))
+    return np.concatenate(ranks)

@@ -21,7 +21,7 @@ from scipy.spatial.distance import cdist
 from .._blocks import Blocks, presence, read_array
 from .._utils._array_api import affine, as_numpy
 from .._utils._rows import row_blocks
-from ..metrics import mean_reciprocal_rank
+from ..metrics._retrieval import reciprocal_ranks
 from ._neighbors import nearest
 
 METRICS = ("likelihood", "cosine")
@@ -29,6 +29,8 @@ METRICS = ("likelihood", "cosine")
 RESOLUTION = 1e-10
 # A covariance of latents that is so near to that of canonical variates is one.
 CANONICAL = 1e-9
+# Distances that are held at once.
+MOST_NUMBERS = 2**22
 # Shares of variances and correlations below this are zero.
 NEGLIGIBLE = 1e-10
 
@@ -122,16 +124,13 @@ def similarities(queries, gallery, metric: str, gap) -> np.ndarray:
     return (own[:, None] - squared) / 2
 
 
-def reciprocal_rank(queries, gallery, partners, weights=None) -> float:
-    """Mean reciprocal rank of partners, columns of the gallery, by distances of points."""
-    total, weights = 0.0, np.ones(len(queries)) if weights is None else weights
-    for rows in row_blocks(len(queries), len(gallery), numbers=2**22):
-        w = weights[rows]
-        if w.any():
-            far = cdist(queries[rows], gallery, "sqeuclidean")
-            options = {"greater_is_better": False, "sample_weight": w}
-            total += w.sum() * mean_reciprocal_rank(far, partners[rows], **options)
-    return float(total / weights.sum())
+def partner_ranks(queries, gallery, partners) -> np.ndarray:
+    """Reciprocal ranks (n,) of the partners of queries, columns of the gallery; block by block."""
+    found = [
+        reciprocal_ranks(cdist(queries[rows], gallery, "sqeuclidean"), partners[rows])
+        for rows in row_blocks(len(queries), len(gallery), numbers=MOST_NUMBERS)
+    ]
+    return np.concatenate(found)
 
 
 # -- functions of rows, in memory or in chunks ---------------------------------------------------
@@ -154,7 +153,7 @@ class Encoding:
         return len(self.coef) + 2 * (self.metric == "cosine")
 
     def points(self, table, every: bool = False) -> np.ndarray:
-        """Points (n, n_dimensions); NaN where a row lacks the modality, unless ``every`` has it."""
+        """Points (n, n_dimensions); NaN where a row lacks the modality, an error if ``every``."""
         X = read_array(table, self.blocks)
         lacking = np.flatnonzero(~presence(X, self.blocks)[:, self.modality])
         if every and len(lacking):
