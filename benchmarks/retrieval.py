@@ -82,9 +82,9 @@ def cca(X1, X2, train, k):
 
 def cca_zoo(X1, X2, train, k):
     """Ridge-regularised CCA of cca-zoo."""
-    from cca_zoo.linear import rCCA
+    from cca_zoo.linear import RidgeCCA
 
-    model = rCCA(latent_dimensions=k, c=0.1).fit([X1[train], X2[train]])
+    model = RidgeCCA(k, shrinkage=0.1).fit([X1[train], X2[train]])
     return model.transform([X1, X2])
 
 

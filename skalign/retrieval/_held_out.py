@@ -42,12 +42,11 @@ def complete_rows(rows: ArrayRows, most: int):
     return rows.X[numbers].astype(np.float64), weights[numbers], numbers, n
 
 
-def thinned(left, right):
-    """Pairs of both, evenly; their numbers are of no use any more."""
-    total, most = left[3] + right[3], max(len(left[0]), len(right[0]))
-    parts = []
+def thinned(left, right, most: int):
+    """Pairs of both, evenly thinned to ``most``; their numbers are of no use any more."""
+    total, parts = left[3] + right[3], []
     for X, weights, _, n in (left, right):
-        share = len(X) if len(left[0]) + len(right[0]) <= most else round(most * n / total)
+        share = len(X) if total <= most else round(most * n / total)
         kept = spread_rows(len(X), share) if len(X) and share else np.zeros(0, dtype=int)
         parts.append((X[kept], weights[kept]))
     X, weights = (np.concatenate(both) for both in zip(*parts, strict=True))

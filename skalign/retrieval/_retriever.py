@@ -57,8 +57,8 @@ class CrossModalRetriever(BaseEstimator):
         Learns the aligned space, and names the modalities. ``None`` is ``NullSpaceAligner()``.
         Where its ``n_components`` is ``"auto"``, all components take part; where its
         ``shrinkage`` is ``"auto"``, the best of that and of .2, .5 and .8 on pairs held out is
-        taken. May be frozen by :class:`~sklearn.frozen.FrozenEstimator`; then it is used as it is, and
-        so are its own correlations.
+        taken. May be frozen by :class:`~sklearn.frozen.FrozenEstimator`; then it is used as it
+        is, and so are its own correlations.
     query : int or str, default=0
         Modality to search by, by position or name.
     gallery : int or str, default=1
@@ -390,8 +390,8 @@ class CrossModalRetriever(BaseEstimator):
 
     def _splits(self, rows):
         """Pairs in memory, their weights, and folds of them, none if they are too few."""
-        in_memory = rows.in_memory
-        pairs = (rows.on_host() if in_memory else rows).fold(complete_rows, thinned, MOST_PAIRS)
+        in_memory, merged = rows.in_memory, partial(thinned, most=MOST_PAIRS)
+        pairs = (rows.on_host() if in_memory else rows).fold(complete_rows, merged, MOST_PAIRS)
         X, weights, numbers, _ = pairs
         if not isinstance(self.cv, Integral):
             if not in_memory:
