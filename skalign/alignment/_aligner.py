@@ -65,11 +65,12 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         orthonormal, and the result depends on the units of the features.
     center : bool, default=True
         Whether to subtract the mean of the pairs from each feature.
-    shrinkage : "auto", float in [0, 1] or None, default="auto"
+    shrinkage : "auto", float in [0, 1], None or sequence of these, default="auto"
         Shrinkage of the covariance of each block, at unit column variances, towards the identity:
         as if so large a share of each block were independent noise, so that correlations shrink
         with it. ``"auto"`` is the oracle approximating shrinkage of Chen et al. (2010), worth no
-        more than ``d + 1`` pairs. Exactly shared directions are never shrunk.
+        more than ``d + 1`` pairs. A sequence has one of these for each modality. Exactly shared
+        directions are never shrunk.
     tol : float, default=None
         Singular values of a block, at unit column variances, below ``tol`` times the largest count
         as zero. ``None`` takes the rounding error of the data.
@@ -162,7 +163,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         modalities: Any = None,
         whiten: bool = True,
         center: bool = True,
-        shrinkage: float | Literal["auto"] | None = "auto",
+        shrinkage: Any = "auto",
         tol: float | None = None,
         solver: Literal["auto", "covariance", "qr"] = "auto",
         random_state: int | np.random.RandomState | None = None,

@@ -39,7 +39,7 @@ from scipy.linalg.lapack import dpotri
 
 from .._utils._linalg import reciprocal
 from ..moments._moments import Moments, merge, of_one_kind
-from ._gaussian import SharedGaussian, block_shrinkage
+from ._gaussian import SharedGaussian, block_shrinkage, shrinkage_of_each
 from ._whitening import WhitenedBlock, WhitenedPairs, check_varies, whiten_block
 
 # Steps, three of which make an accelerated one, and the change by which they end: beside shrunk
@@ -103,7 +103,11 @@ def learn_from_all(
     check_varies(blocks, names)
     white = _White(blocks, [total.mean for total in totals])
     shown = [white.part(group) for group in groups]
-    alphas = [block_shrinkage(b, shrinkage, pairs.moments.weight) for b in pairs.blocks]
+    each = shrinkage_of_each(shrinkage, len(pairs.blocks))
+    alphas = [
+        block_shrinkage(b, s, pairs.moments.weight)
+        for b, s in zip(pairs.blocks, each, strict=True)
+    ]
     start = replace(shown[0], cov=_shrunk(shown[0].cov, blocks, alphas))
     steps = MAX_ITER if any(alphas) else MAX_ITER_UNSHRUNK
     mean, cov = expectation_maximisation([start, *shown[1:]], max_iter=steps)

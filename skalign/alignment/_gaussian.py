@@ -65,16 +65,18 @@ class SharedGaussian:
         return block.singular_values[:, None] * (self.rest[m] * deviation)
 
 
-def build_model(
-    pairs: WhitenedPairs, exact: list[np.ndarray], shrinkage: float | str | None
-) -> SharedGaussian:
+def build_model(pairs: WhitenedPairs, exact: list[np.ndarray], shrinkage) -> SharedGaussian:
     """Gaussian model of the pairs: exact directions as they are, the rest shrunk.
 
     A block at unit column variances is shrunk as ``(1 - alpha) S + alpha I``, cross-covariances
     by ``sqrt((1 - alpha_m) (1 - alpha_l))``, as adding independent noise would: so the model
     stays positive definite and no correlation exceeds one.
     """
-    alphas = [block_shrinkage(r, shrinkage, pairs.moments.weight) for r in pairs.blocks]
+    each = shrinkage_of_each(shrinkage, len(pairs.blocks))
+    alphas = [
+        block_shrinkage(r, s, pairs.moments.weight)
+        for r, s in zip(pairs.blocks, each, strict=True)
+    ]
     rest: list[np.ndarray | None] = []
     variance = []
     for block, a, alpha in zip(pairs.blocks, exact, alphas, strict=True):
@@ -95,6 +97,12 @@ def build_model(
         for (m, l), c in pairs.cross.items()
     }
     return SharedGaussian(exact, rest, variance, cross, shrunk=any(alphas))
+
+
+def shrinkage_of_each(shrinkage, n_modalities: int) -> list:
+    """What is asked for each modality, of what is asked for all or of a sequence."""
+    several = isinstance(shrinkage, list | tuple | np.ndarray)
+    return list(shrinkage) if several else [shrinkage] * n_modalities
 
 
 def block_shrinkage(block: WhitenedBlock, shrinkage: float | str | None, n: float) -> float:

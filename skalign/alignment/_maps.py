@@ -47,7 +47,7 @@ from ._canonical import (
     white_gram,
 )
 from ._em import incomplete_rows, learn_from_all
-from ._gaussian import build_model
+from ._gaussian import build_model, shrinkage_of_each
 from ._mosaic import chain_pvalues, is_mosaic, link_modalities, link_pvalues, pairs_and_model
 from ._ridge import ridge_latents
 from ._significance import SIGNIFICANCE, count_shared, dimension_pvalues, pairs_of_two
@@ -114,6 +114,7 @@ def align(
     n_components, whiten, center, shrinkage, tol, solver, random_state
         As of :class:`skalign.NullSpaceAligner`.
     """
+    _check_shrinkages(shrinkage, rows.blocks.names)
     with no_overflow():
         moments = first_moments(rows, solver, orthonormal=not whiten)
         learn = _learn_mosaic if is_mosaic(moments, len(rows.blocks)) else _learn_pairs
@@ -126,6 +127,30 @@ def align(
     if not all(np.isfinite(a).all() for a in [*alignment.coefs, *alignment.decoders]):
         raise ValueError(TOO_FAR_APART)
     return alignment
+
+
+def white_pairs(rows, *, whiten=True, center=True, tol=None, solver="auto"):
+    """White pairs of complete rows and their exact directions, for :func:`maps_of_pairs`."""
+    with no_overflow():
+        moments = first_moments(rows, solver, orthonormal=not whiten)
+        _, pairs = whiten_rows(rows, moments, solver=solver, center=center, tol=tol)
+        return pairs, confirmed_exact(pairs, rows)
+
+
+def maps_of_pairs(pairs: WhitenedPairs, exact, *, n_components, whiten, shrinkage):
+    """What :func:`align` finds of complete rows: their maps alone, by one of many shrinkages.
+
+    Returns
+    -------
+    coefs : list of ndarray of shape (k, d_m)
+        Up to the signs of components, which all modalities share.
+    latent_covariance : ndarray of shape (M k, M k)
+    """
+    with no_overflow():
+        model = build_model(pairs, exact, shrinkage)
+        k = min(n_components or pairs.max_components, pairs.max_components)
+        coefs, loads = _load(pairs, model, k, whiten)
+        return [c.T for c in coefs], _latent_covariance(model, loads)
 
 
 def _learn_pairs(rows, moments, n_components, rng, *, shrinkage, center, tol, solver):
@@ -183,14 +208,24 @@ def check_options(n_components, whiten, center, shrinkage, tol, solver, random_s
     """Raise unless the options of :func:`align` make sense; they are named."""
     if not _is_auto(n_components):
         check_number("n_components", n_components, low=1, integer=True)
-    if not _is_auto(shrinkage):
-        check_number("shrinkage", shrinkage, low=0, high=1)
+    for each in shrinkage_of_each(shrinkage, 1):
+        if not _is_auto(each):
+            check_number("shrinkage", each, low=0, high=1)
     if tol is not None:
         check_number("tol", tol, low=0, high=1)
     check_switch("whiten", whiten)
     check_switch("center", center)
     check_option("solver", solver, ("auto", "covariance", "qr"))
     check_random_state(random_state)
+
+
+def _check_shrinkages(shrinkage, names) -> None:
+    """Raise where there are not as many as modalities."""
+    if len(each := shrinkage_of_each(shrinkage, len(names))) != len(names):
+        raise ValueError(
+            f"shrinkage={each!r} has {len(each)} values, one for each modality: there are "
+            f"{len(names)}, {list(names)}."
+        )
 
 
 def warn_of_chance(n_pairs: int, pvalue: float, *, weighted: bool) -> None:
@@ -227,11 +262,7 @@ def _solve(pairs, model, k, whiten, pvalues, ranks, shared) -> Alignment:
     Imputation goes through what is ``shared``, or of two modalities through the aligned space;
     between two of three or more through so many dimensions as are told, or all that there are.
     """
-    if whiten:
-        loads = _load_white(pairs, model, k)
-        coefs = [pairs.blocks[m].coef(model.to_q(m, y)) for m, y in enumerate(loads)]
-    else:
-        coefs, loads = _load_orthonormal(pairs, model, k)
+    coefs, loads = _load(pairs, model, k, whiten)
     latent_cov = _latent_covariance(model, loads)
     decoders = [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)]
     if not isinstance(shared, Shared) and len(loads) > 2:
@@ -313,6 +344,14 @@ def _feature_variances(pairs, model):
         spread = block.points(model.points(m, np.eye(model.n_exact + len(model.variance[m]))))
         out[pairs.columns[m]] = np.einsum("ij,ij->i", spread, spread)
     return out
+
+
+def _load(pairs, model, k, whiten):
+    """Maps under the gauge, of features and in y."""
+    if not whiten:
+        return _load_orthonormal(pairs, model, k)
+    loads = _load_white(pairs, model, k)
+    return [pairs.blocks[m].coef(model.to_q(m, y)) for m, y in enumerate(loads)], loads
 
 
 def _load_white(pairs, model, k):

@@ -39,7 +39,7 @@ from ._em import (
     Part,
     expectation_maximisation,
 )
-from ._gaussian import SharedGaussian, block_shrinkage, build_model
+from ._gaussian import SharedGaussian, block_shrinkage, build_model, shrinkage_of_each
 from ._significance import dimension_pvalues
 from ._whitening import (
     WhitenedBlock,
@@ -205,7 +205,8 @@ def link_pvalues(mosaic: Mosaic, shrinkage, rng) -> dict[tuple[int, int], np.nda
     """P-values of "the two share no more than j dimensions", of each link."""
     found = {}
     for link, pairs in mosaic.links.items():
-        model = build_model(pairs, mosaic.exact[link], shrinkage)
+        own = [shrinkage_of_each(shrinkage, len(mosaic.blocks))[m] for m in link]
+        model = build_model(pairs, mosaic.exact[link], own)
         found[link] = dimension_pvalues(pairs, model, pairs.moments.weight - mosaic.center, rng)
     return found
 
@@ -391,7 +392,8 @@ def _shares(mosaic, given, shrinkage):
     if len(given) == 1:
         return [0.0]
     n = min(mosaic.weights[m, l] for m in given for l in given if m < l)
-    return [block_shrinkage(mosaic.blocks[m], shrinkage, n) for m in given]
+    each = shrinkage_of_each(shrinkage, len(mosaic.blocks))
+    return [block_shrinkage(mosaic.blocks[m], each[m], n) for m in given]
 
 
 def _shrunk(cov, maps, noise, alphas):

@@ -8,13 +8,16 @@ it is better than what comes before it by more than the standard error of the di
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.isotonic import isotonic_regression
 
 from .._blocks import presence
 from .._utils._rows import different_rows, own_order, spread_rows
-from ..alignment._maps import align
+from ..alignment._gaussian import shrinkage_of_each
+from ..alignment._maps import maps_of_pairs, white_pairs
+from ..alignment._whitening import WhitenedPairs
 from ..moments._rows import ArrayRows
 from ._points import RESOLUTION, Variates, partner_ranks, placed
 
@@ -28,8 +31,9 @@ class Worth:
 
     deviations: tuple[np.ndarray, np.ndarray]
     gap: np.ndarray
-    shrinkage: float | str | None
+    shrinkage: Any
     metric: str
+    ranks: np.ndarray  # reciprocal, of partners of the pairs held out
 
 
 def complete_rows(rows: ArrayRows, most: int):
@@ -55,6 +59,8 @@ def thinned(left, right, most: int):
 
 def even_splits(X: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds of rows (n, d), equal rows in one, whatever their order; none of too few rows."""
+    if len(X) < 2 * n_folds:
+        return []
     first, _, inverse = different_rows((X,), np.arange(len(X)), np.ones(len(X)))
     if len(first) < 2 * n_folds:
         return []
@@ -69,6 +75,8 @@ def even_splits(X: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarra
 def best_of(X, weights, blocks, splits, roles, options, shrinkages, metrics) -> Worth | None:
     """What finds the partners of pairs held out best; None where none can be held out.
 
+    Shrinkages are tried for all modalities at once, then for the query's and the gallery's alone.
+
     Parameters
     ----------
     X : ndarray of shape (n, d)
@@ -80,26 +88,68 @@ def best_of(X, weights, blocks, splits, roles, options, shrinkages, metrics) -> 
     roles : tuple of int
         Positions of query and gallery.
     options : dict
-        Of :func:`skalign.alignment._maps.align`.
+        ``n_components``, ``whiten``, ``center``, ``tol`` and ``solver`` of the aligner.
     shrinkages, metrics : sequence
         What may be chosen, the default first.
     """
-    best, ranks = None, np.zeros(0)
+    given = {name: options[name] for name in ("whiten", "center", "tol", "solver")}
+    try:
+        folds = [_Fold.of(X, weights, blocks, split, roles, given) for split in splits]
+    except ValueError:  # too little is left
+        return None
+    if not folds:
+        return None
+    maps = {name: options[name] for name in ("n_components", "whiten")}
+    counts = np.concatenate([fold.weights for fold in folds])
+    best = None
     for shrinkage in shrinkages:
-        given = options | {"shrinkage": shrinkage}
-        try:
-            found = _held_out(X, weights, blocks, splits, roles, given)
-        except ValueError:  # too little is left
-            continue
-        if not found:
-            continue
-        deviations, gap = _measured(found)
-        counts = np.concatenate([w for *_, w in found])
-        for metric in metrics:
-            own = _partner_ranks(found, deviations, gap, metric)
-            if best is None or _is_better(own - ranks, counts):
-                best, ranks = Worth(deviations, gap, shrinkage, metric), own
+        best = _better(best, folds, maps | {"shrinkage": shrinkage}, metrics, counts)
+    for m in roles if len(shrinkages) > 1 else ():
+        before = [] if best is None else shrinkage_of_each(best.shrinkage, len(blocks))
+        for value in shrinkages:
+            own = (*before[:m], value, *before[m + 1 :])
+            if value != before[m]:
+                best = _better(best, folds, maps | {"shrinkage": own}, metrics, counts)
     return best
+
+
+def _better(best: Worth | None, folds, maps, metrics, counts) -> Worth | None:
+    """The best so far, or what beats it under other maps."""
+    found = [fold.variates(maps) for fold in folds]
+    k = min(a.shape[1] for a, _ in found)
+    found = [(a[:, :k], b[:, :k]) for a, b in found]
+    deviations, gap = _measured(found, counts)
+    for metric in metrics:
+        ranks = _partner_ranks(found, deviations, gap, metric)
+        if best is None or _is_better(ranks - best.ranks, counts):
+            best = Worth(deviations, gap, maps["shrinkage"], metric, ranks)
+    return best
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """White pairs to learn from, and blocks of query and gallery that are held out."""
+
+    pairs: WhitenedPairs
+    exact: list[np.ndarray]
+    blocks: tuple[np.ndarray, np.ndarray]  # centred
+    weights: np.ndarray
+    roles: tuple[int, int]
+
+    @classmethod
+    def of(cls, X, weights, blocks, split, roles, options) -> "_Fold":
+        """Of a split into pairs to learn from and others."""
+        train, test = split
+        pairs, exact = white_pairs(ArrayRows(X[train], weights[train], blocks), **options)
+        own = [blocks.take(X[test], m) - pairs.moments.mean[pairs.columns[m]] for m in roles]
+        return cls(pairs, exact, (own[0], own[1]), weights[test], roles)
+
+    def variates(self, maps) -> tuple[np.ndarray, np.ndarray]:
+        """Canonical variates of query and gallery."""
+        coefs, latent_cov = maps_of_pairs(self.pairs, self.exact, **maps)
+        variates = Variates.of(coefs, latent_cov, self.roles)
+        left, right = (x @ c.T for x, c in zip(self.blocks, variates.coefs, strict=True))
+        return left, right
 
 
 def _is_better(gain, weights) -> bool:
@@ -110,26 +160,10 @@ def _is_better(gain, weights) -> bool:
     return bool(mean > max(error, NEGLIGIBLE))
 
 
-def _held_out(X, weights, blocks, splits, roles, options):
-    """Canonical variates of query and gallery, and weights, of pairs held out; an item a fold."""
-    found = []
-    for train, test in splits:
-        alignment = align(ArrayRows(X[train], weights[train], blocks), **options)
-        variates = Variates.of(alignment.coefs, alignment.latent_covariance, roles)
-        values = [
-            (blocks.take(X[test], m) - alignment.means[m]) @ coef.T
-            for m, coef in zip(roles, variates.coefs, strict=True)
-        ]
-        found.append((*values, weights[test]))
-    k = min((a.shape[1] for a, *_ in found), default=0)
-    return [(a[:, :k], b[:, :k], w) for a, b, w in found]
-
-
-def _measured(found):
+def _measured(found, counts):
     """Deviations of variates held out, and the gaps between their correlations and one."""
-    a, b = (np.vstack([item[i] for item in found]) for i in (0, 1))
-    share = np.concatenate([item[2] for item in found])
-    share = share / share.sum()
+    a, b = map(np.vstack, zip(*found, strict=True))
+    share = counts / counts.sum()
     left, right = (np.sqrt(np.maximum(share @ z**2, NEGLIGIBLE**2)) for z in (a, b))
     gap = share @ (a / left - b / right) ** 2 / 2
     gap = isotonic_regression(np.clip(gap, RESOLUTION, 1.0))
@@ -139,10 +173,9 @@ def _measured(found):
 def _partner_ranks(found, deviations, gap, metric: str) -> np.ndarray:
     """Reciprocal ranks of pairs held out, each among those of its fold."""
     scales, ranks = Variates.scales_of(deviations, gap, metric), []
-    for *both, w in found:
-        points = [
-            placed(z * s, metric, role)
-            for role, (z, s) in enumerate(zip(both, scales, strict=True))
-        ]
-        ranks.append(partner_ranks(points[0], points[1], np.arange(len(w))))
+    for both in found:
+        left, right = (
+            placed(z * s, metric, i) for i, (z, s) in enumerate(zip(both, scales, strict=True))
+        )
+        ranks.append(partner_ranks(left, right, np.arange(len(left))))
     return np.concatenate(ranks)

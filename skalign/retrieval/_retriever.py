@@ -1,7 +1,6 @@
 """The estimator that finds partners across modalities."""
 
 import copy
-import warnings
 from collections.abc import Iterable
 from functools import partial
 from numbers import Integral
@@ -16,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._blocks import position_of, resolve_table
 from .._utils._validation import check_number, check_option, column_names, restored_on_error
 from ..alignment import NullSpaceAligner
-from ..alignment._significance import SIGNIFICANCE
+from ..alignment._maps import warn_of_chance
 from ..moments import _dask as collections
 from ._held_out import best_of, complete_rows, even_splits, thinned
 from ._neighbors import check_index, fitted_index
@@ -56,9 +55,10 @@ class CrossModalRetriever(BaseEstimator):
     aligner : NullSpaceAligner, default=None
         Learns the aligned space, and names the modalities. ``None`` is ``NullSpaceAligner()``.
         Where its ``n_components`` is ``"auto"``, all components take part; where its
-        ``shrinkage`` is ``"auto"``, the best of that and of .2, .5 and .8 on pairs held out is
-        taken. May be frozen by :class:`~sklearn.frozen.FrozenEstimator`; then it is used as it
-        is, and so are its own correlations.
+        ``shrinkage`` is ``"auto"``, the best of that and of .2, .5 and .8, for each of the two
+        modalities, on pairs held out is taken. May be frozen by
+        :class:`~sklearn.frozen.FrozenEstimator`; then it is used as it is, and so are its own
+        correlations.
     query : int or str, default=0
         Modality to search by, by position or name.
     gallery : int or str, default=1
@@ -198,14 +198,9 @@ class CrossModalRetriever(BaseEstimator):
             worth = None if is_frozen else self._learn(aligner, rows, column_names(template))
             self._store(aligner, worth)
             self._take_gallery(X, table)
-        if not is_frozen and aligner.pvalues_[0] > SIGNIFICANCE:
-            warnings.warn(
-                f"The modalities share nothing beyond chance on {aligner.n_pairs_} pairs "
-                f"(smallest p-value {aligner.pvalues_[0]:.2g}): neighbours mean nothing. Check "
-                "that rows are paired, or give more pairs.",
-                UserWarning,
-                stacklevel=2,
-            )
+        if not is_frozen:
+            n_pairs, weighted = aligner.n_pairs_, sample_weight is not None
+            warn_of_chance(n_pairs, aligner.pvalues_[0], weighted=weighted)
         return self
 
     def with_gallery(self, X: Any) -> Self:
@@ -371,7 +366,8 @@ class CrossModalRetriever(BaseEstimator):
 
     def _learn(self, aligner, rows, names):
         """Fit the aligner, with what pairs held out choose; what these say of its components."""
-        shrinkages = SHRINKAGES if aligner.shrinkage == "auto" else (aligner.shrinkage,)
+        is_auto = isinstance(aligner.shrinkage, str)
+        shrinkages = SHRINKAGES if is_auto else (aligner.shrinkage,)
         if aligner.n_components == "auto":
             aligner.set_params(n_components=None)
         worth = None

@@ -340,6 +340,37 @@ def test_white_blocks_are_not_shrunk_away(width):
     assert shrunk.score(X) == pytest.approx(plain.score(X), rel=0.01)
 
 
+def test_shrinkage_of_each_modality():
+    """Equal ones are as one; others come to the blocks in their order, whatever rows lack."""
+    data = make_paired_gaussians(200, n_features=(5, 6, 7), noise=1.0, random_state=3)
+    few = data.X.copy()
+    few[::3, 5:11] = np.nan
+    chain = few.copy()
+    chain[1::3, :5] = np.nan
+    chain[2::3, 11:] = np.nan
+    order = np.r_[5:11, 11:18, 0:5]
+    for X in (data.X, few, chain):
+
+        def fitted(shrinkage, widths=(5, 6, 7), X=X):
+            aligner = NullSpaceAligner(
+                2, modalities=list(widths), shrinkage=shrinkage, random_state=0
+            )
+            return aligner.fit(X)
+
+        one, same = fitted(0.3), fitted((0.3, 0.3, 0.3))
+        np.testing.assert_allclose(one.correlations_, same.correlations_)
+        own, turned = (
+            fitted([0.1, "auto", 0.6]),
+            fitted(["auto", 0.6, 0.1], (6, 7, 5), X[:, order]),
+        )
+        np.testing.assert_allclose(own.correlations_, turned.correlations_, atol=1e-7)
+        assert np.abs(own.correlations_ - fitted([0.6, "auto", 0.1]).correlations_).max() > 1e-4
+    with pytest.raises(ValueError, match="shrinkage=.0.1, 0.2. has 2 values.*there are 3"):
+        NullSpaceAligner(2, modalities=[5, 6, 7], shrinkage=[0.1, 0.2]).fit(data.X)
+    with pytest.raises(ValueError, match="shrinkage=2 must be a number between 0 and 1"):
+        NullSpaceAligner(2, modalities=[5, 13], shrinkage=(0.1, 2)).fit(data.X)
+
+
 def test_shrinkage_helps_where_pairs_are_few():
     """Held-out information of 60 pairs of 50 + 50 noisy columns."""
     data = make_paired_gaussians(1060, n_features=(50, 50), n_latent=5, noise=5.0, random_state=0)

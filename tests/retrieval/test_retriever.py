@@ -136,7 +136,10 @@ def test_what_is_held_out_tells_overfitting(seed):
     model = CrossModalRetriever(aligner, metric="likelihood").fit(train)
     plain = CrossModalRetriever(aligner, metric="likelihood", cv=None).fit(train)
     assert model.score(test) > plain.score(test) + 0.05
-    Z = [e.transform(X) for e, X in zip(model.aligner_.encoders_, np.split(test, [60], 1))]
+    Z = [
+        e.transform(X)
+        for e, X in zip(model.aligner_.encoders_, np.split(test, [60], 1), strict=True)
+    ]
     true = [np.corrcoef(a, b)[0, 1] for a, b in zip(*(z.T[:8] for z in Z), strict=True)]
     told, promised = (np.abs(m.correlations_[:8] - true).mean() for m in (model, plain))
     assert told < 0.1
