@@ -323,9 +323,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def impute(self, X: Any, return_std: bool = False) -> Any:
         """Fill missing blocks with their best linear estimate from the blocks that are present.
 
-        By default a reduced-rank ridge regression, its ridge and rank by generalised
-        cross-validation. After a fit on rows that lack modalities, or with a given ``shrinkage``
-        (or ``n_components``, of two), the mean under the fitted model of what they share.
+        By default by reduced-rank ridge regression, its ridge and rank by generalised
+        cross-validation; with a given ``shrinkage`` (or ``n_components``, of two), or where rows
+        link some of three modalities, the mean under the fitted model of what they share.
 
         Parameters
         ----------
@@ -423,8 +423,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ``validated`` are attributes of who has validated the rows, if that is somebody else.
         """
         self.__dict__.pop("_sums", None)
-        for name in {"n_features_in_", "feature_names_in_"}.intersection(validated):
-            setattr(self, name, validated[name])
+        own = {"n_features_in_", "feature_names_in_"}.intersection(validated)
+        self.__dict__.update({name: validated[name] for name in own})
         self._store_blocks(rows.blocks)
         self._store(align(rows, **self._options()), names)
 
@@ -453,11 +453,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
 
     def _store(self, alignment, names):
-        maps = alignment.coefs, alignment.means, alignment.decoders
+        maps = [alignment.coefs, alignment.means, alignment.decoders]
         shown = [None if names is None else names[c] for c in self.modality_columns_]
         self.encoders_ = list(map(ModalityEncoder._from_maps, *maps, shown, self.modality_names_))
-        for name in LEARNED:
-            setattr(self, f"{name}_", getattr(alignment, name))
+        self.__dict__.update({f"{name}_": getattr(alignment, name) for name in LEARNED})
         self.imputation_ = dict(vars(alignment.shared))
 
     # -- shared by the other methods -------------------------------------------------------------

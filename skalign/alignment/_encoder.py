@@ -21,7 +21,8 @@ from .._utils._array_api import (
 )
 from .._utils._validation import FLOATS, is_frame
 from ._gaussian import Information, conditional_latents, squared_length
-from ._maps import Alignment, Shared
+from ._imputation import Shared
+from ._maps import Alignment
 
 
 class ModalityEncoder(TransformerMixin, BaseEstimator):

@@ -20,6 +20,8 @@ import numpy as np
 from .._utils._linalg import oas_shrinkage
 from ._whitening import WhitenedBlock, WhitenedPairs
 
+# Latents whose covariance is so near to the identity are white.
+UNIT = 1e-13
 # Latents are compared through independent noise of this relative variance, so that an exact
 # alignment carries much information, but not infinitely much.
 RESOLUTION = 1e-10
@@ -212,6 +214,28 @@ def _latents_of(modalities, latent_cov, n_modalities):
     """Positions of the latents of some modalities among those of all."""
     k = len(latent_cov) // n_modalities
     return np.concatenate([np.arange(m * k, (m + 1) * k) for m in modalities])
+
+
+def latent_covariance(model, loads):
+    e, n = model.n_exact, len(loads)
+    edges = np.cumsum([0, *(y.shape[1] for y in loads)])
+    at = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    out = np.zeros((edges[-1], edges[-1]))
+    for m in range(n):
+        out[at[m], at[m]] = loads[m].T @ loads[m]
+        for l in range(m + 1, n):
+            shared = loads[m][:e].T @ loads[l][:e]
+            block = shared + loads[m][e:].T @ model.cross[m, l] @ loads[l][e:]
+            out[at[m], at[l]], out[at[l], at[m]] = block, block.T
+    return out
+
+
+def decoder_of(block, model, m, y):
+    """Regression of x on its latents ``y.T @ y_m``: ``Cov(x, z) Cov(z)^+``."""
+    gram = y.T @ y
+    if np.abs(gram - np.eye(len(gram))).max(initial=0.0) > UNIT:  # as white latents are
+        y = y @ np.linalg.pinv(gram, hermitian=True)
+    return block.points(model.points(m, y))
 
 
 def conditional_latents(covariance: np.ndarray, sizes, given: list[int], wanted: int):

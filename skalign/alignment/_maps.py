@@ -32,7 +32,6 @@ import numpy as np
 from scipy.linalg import block_diag
 from sklearn.utils import check_random_state
 
-from .._utils._linalg import orthonormal_columns
 from .._utils._validation import (
     TOO_FAR_APART,
     check_number,
@@ -47,29 +46,14 @@ from ._canonical import (
     white_gram,
 )
 from ._em import incomplete_rows, learn_from_all
-from ._gaussian import build_model, shrinkage_of_each
+from ._gaussian import build_model, decoder_of, latent_covariance, shrinkage_of_each
+from ._imputation import Shared, feature_variances, shared_by_ridge, shared_directions, shared_in
 from ._mosaic import chain_pvalues, is_mosaic, link_modalities, link_pvalues, pairs_and_model
-from ._ridge import ridge_latents
 from ._significance import SIGNIFICANCE, count_shared, dimension_pvalues, pairs_of_two
 from ._whitening import WhitenedPairs, first_moments, whiten_rows
 
-# Directions in which others share a modality are different ones where a singular value of them all
-# together exceeds this: two at an angle of 41 degrees or more.
-APART, NEGLIGIBLE = 0.5, 1e-6
 # Singular values of the stacked blocks below this, times the largest, span their null space.
 EXACT = 1e-12
-# Latents whose covariance is so near to the identity are white.
-UNIT = 1e-13
-
-
-@dataclass(frozen=True)
-class Shared:
-    """All that a modality shares with any other: latents that imputation goes through."""
-
-    coefs: list[np.ndarray]  # (p_m, d_m): latent = coef @ (x - mean), white in the model
-    decoders: list[np.ndarray]  # (d_m, p_m)
-    covariance: np.ndarray  # (sum p_m,) * 2: of the latents of all modalities
-    variances: np.ndarray  # (n_features,): of the features in the model
 
 
 @dataclass(frozen=True)
@@ -150,7 +134,7 @@ def maps_of_pairs(pairs: WhitenedPairs, exact, *, n_components, whiten, shrinkag
         model = build_model(pairs, exact, shrinkage)
         k = min(n_components or pairs.max_components, pairs.max_components)
         coefs, loads = _load(pairs, model, k, whiten)
-        return [c.T for c in coefs], _latent_covariance(model, loads)
+        return [c.T for c in coefs], latent_covariance(model, loads)
 
 
 def _learn_pairs(rows, moments, n_components, rng, *, shrinkage, center, tol, solver):
@@ -167,12 +151,15 @@ def _learn_pairs(rows, moments, n_components, rng, *, shrinkage, center, tol, so
     dof = pairs.moments.weight - center
     pvalues = dimension_pvalues(pairs, model, dof, rng)
     k = _count_components(n_components, pairs, pvalues)
-    incomplete, limited = incomplete_rows(moments, center), not _is_auto(n_components)
+    incomplete = incomplete_rows(moments, center)
+    limited = len(names) == 2 and not _is_auto(n_components)
     linked = any(len(group.given) > 1 for group in incomplete)
     shared: Shared | dict = {}
-    if shrinkage == "auto" and not (linked or model.n_exact or (limited and len(names) == 2)):
-        shared = _shared_by_ridge(pairs)
-    elif len(names) > 2 and (n_components is not None or shrinkage == "auto"):
+    if isinstance(shrinkage, str) and not (
+        linked or model.n_exact or (limited and len(names) == 2)
+    ):
+        shared = shared_by_ridge(pairs)
+    elif len(names) > 2 and (n_components is not None or isinstance(shrinkage, str)):
         shared = count_shared(pairs_of_two(pairs, model, dof, rng))
     ranks = np.array([block.rank for block in pairs.blocks])
     if incomplete and model.n_exact == 0:
@@ -263,10 +250,10 @@ def _solve(pairs, model, k, whiten, pvalues, ranks, shared) -> Alignment:
     between two of three or more through so many dimensions as are told, or all that there are.
     """
     coefs, loads = _load(pairs, model, k, whiten)
-    latent_cov = _latent_covariance(model, loads)
-    decoders = [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)]
+    latent_cov = latent_covariance(model, loads)
+    decoders = [decoder_of(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)]
     if not isinstance(shared, Shared) and len(loads) > 2:
-        shared = _shared(pairs, model, _load_shared(pairs, model, loads, shared))
+        shared = shared_in(pairs, model, shared_directions(pairs, model, loads, shared))
     exact = min(model.n_exact, k)
     singular_values = np.sqrt(_losses(latent_cov, coefs, k, whiten))
     singular_values[:exact] = _residuals(pairs, coefs, whiten)[:exact]
@@ -288,62 +275,8 @@ def _solve(pairs, model, k, whiten, pvalues, ranks, shared) -> Alignment:
         ranks=ranks,
         shared=shared
         if isinstance(shared, Shared)
-        else Shared(coefs, decoders, latent_cov, _feature_variances(pairs, model)),
+        else Shared(coefs, decoders, latent_cov, feature_variances(pairs, model)),
     )
-
-
-def _shared(pairs, model, loads) -> Shared:
-    """Latents of each modality, as many as it needs."""
-    return Shared(
-        [pairs.blocks[m].coef(model.to_q(m, y)).T for m, y in enumerate(loads)],
-        [_decoder(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)],
-        _latent_covariance(model, loads),
-        _feature_variances(pairs, model),
-    )
-
-
-def _shared_by_ridge(pairs) -> Shared:
-    """The same where each modality predicts the others best."""
-    maps = ridge_latents(pairs, pairs.moments.weight)
-    cross = {(m, l): maps[m].T @ c @ maps[l] for (m, l), c in pairs.cross.items()}
-    variances = np.zeros(len(pairs.moments.mean))
-    for columns, block in zip(pairs.columns, pairs.blocks, strict=True):
-        variances[columns] = block.scale**2
-    both = list(zip(pairs.blocks, maps, strict=True))
-    return Shared(
-        [block.coef(u).T for block, u in both],
-        [block.points(np.linalg.pinv(u).T) for block, u in both],
-        white_gram(cross),
-        variances,
-    )
-
-
-def _load_shared(pairs, model, loads, counts):
-    """Bases of all that each modality shares with any other one, and of the aligned space.
-
-    A pair of modalities has directions of its own: between two of five columns there are five,
-    whatever a third one has.
-    """
-    e = model.n_exact
-    leading = e + max(counts.values()) if counts else None
-    found = [[y[e:, :leading]] for y in loads]
-    for (m, l), cross in model.cross.items():
-        roots = [model.explained_root(i, pairs.blocks[i]) for i in (m, l)]
-        n = min(cross.shape) if not counts else max(0, counts.get((m, l), 0) - e)
-        both = canonical_directions({(0, 1): cross}, roots, min(n, *cross.shape))
-        for i, y in zip((m, l), both, strict=True):
-            found[i].append(y)
-    apart = APART if counts else NEGLIGIBLE
-    return [block_diag(np.eye(e), orthonormal_columns(np.hstack(ys), apart)) for ys in found]
-
-
-def _feature_variances(pairs, model):
-    """Variance of each feature in the model."""
-    out = np.zeros(len(pairs.moments.mean))
-    for m, block in enumerate(pairs.blocks):
-        spread = block.points(model.points(m, np.eye(model.n_exact + len(model.variance[m]))))
-        out[pairs.columns[m]] = np.einsum("ij,ij->i", spread, spread)
-    return out
 
 
 def _load(pairs, model, k, whiten):
@@ -440,28 +373,6 @@ def _model_gram(model):
         full[key][:e, :e] = np.eye(e)
         full[key][e:, e:] = c
     return white_gram(full)
-
-
-def _latent_covariance(model, loads):
-    e, n = model.n_exact, len(loads)
-    edges = np.cumsum([0, *(y.shape[1] for y in loads)])
-    at = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    out = np.zeros((edges[-1], edges[-1]))
-    for m in range(n):
-        out[at[m], at[m]] = loads[m].T @ loads[m]
-        for l in range(m + 1, n):
-            shared = loads[m][:e].T @ loads[l][:e]
-            block = shared + loads[m][e:].T @ model.cross[m, l] @ loads[l][e:]
-            out[at[m], at[l]], out[at[l], at[m]] = block, block.T
-    return out
-
-
-def _decoder(block, model, m, y):
-    """Regression of x on its latents ``y.T @ y_m``: ``Cov(x, z) Cov(z)^+``."""
-    gram = y.T @ y
-    if np.abs(gram - np.eye(len(gram))).max(initial=0.0) > UNIT:  # as white latents are
-        y = y @ np.linalg.pinv(gram, hermitian=True)
-    return block.points(model.points(m, y))
 
 
 def _loadings(pairs, model, loads):

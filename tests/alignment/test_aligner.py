@@ -365,7 +365,7 @@ def test_shrinkage_of_each_modality():
         )
         np.testing.assert_allclose(own.correlations_, turned.correlations_, atol=1e-7)
         assert np.abs(own.correlations_ - fitted([0.6, "auto", 0.1]).correlations_).max() > 1e-4
-    with pytest.raises(ValueError, match="shrinkage=.0.1, 0.2. has 2 values.*there are 3"):
+    with pytest.raises(ValueError, match=r"shrinkage=.0.1, 0.2. has 2 values.*there are 3"):
         NullSpaceAligner(2, modalities=[5, 6, 7], shrinkage=[0.1, 0.2]).fit(data.X)
     with pytest.raises(ValueError, match="shrinkage=2 must be a number between 0 and 1"):
         NullSpaceAligner(2, modalities=[5, 13], shrinkage=(0.1, 2)).fit(data.X)

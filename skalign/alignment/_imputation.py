@@ -19,9 +19,14 @@ with the dimension :math:`r_h` of the wanted block (Golub, Heath & Wahba 1979, *
 span of what predicts others and of what is predicted, serve every pattern of blocks.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.linalg import block_diag
 
 from .._utils._linalg import orthonormal_columns
+from ._canonical import canonical_directions, white_gram
+from ._gaussian import decoder_of, latent_covariance
 from ._whitening import WhitenedPairs
 
 # Ridges that are tried, in variances of a standardized column.
@@ -30,6 +35,76 @@ RIDGES = np.geomspace(1e-6, 1e2, 33)
 LEAST_FREE = 1e-6
 # Directions that are others, up to rounding.
 NEGLIGIBLE = 1e-6
+# Directions in which others share a modality are different ones where a singular value of them all
+# together exceeds this: two at an angle of 41 degrees or more.
+APART = 0.5
+
+
+@dataclass(frozen=True)
+class Shared:
+    """All that a modality shares with any other: latents that imputation goes through."""
+
+    coefs: list[np.ndarray]  # (p_m, d_m): latent = coef @ (x - mean), white in the model
+    decoders: list[np.ndarray]  # (d_m, p_m)
+    covariance: np.ndarray  # (sum p_m,) * 2: of the latents of all modalities
+    variances: np.ndarray  # (n_features,): of the features in the model
+
+
+def shared_in(pairs, model, loads) -> Shared:
+    """Latents of each modality, as many as it needs."""
+    return Shared(
+        [pairs.blocks[m].coef(model.to_q(m, y)).T for m, y in enumerate(loads)],
+        [decoder_of(pairs.blocks[m], model, m, y) for m, y in enumerate(loads)],
+        latent_covariance(model, loads),
+        feature_variances(pairs, model),
+    )
+
+
+def shared_directions(pairs, model, loads, counts):
+    """Bases of all that each modality shares with any other one, and of the aligned space.
+
+    A pair of modalities has directions of its own: between two of five columns there are five,
+    whatever a third one has.
+    """
+    e = model.n_exact
+    leading = e + max(counts.values()) if counts else None
+    found = [[y[e:, :leading]] for y in loads]
+    for (m, l), cross in model.cross.items():
+        roots = [model.explained_root(i, pairs.blocks[i]) for i in (m, l)]
+        n = min(cross.shape) if not counts else max(0, counts.get((m, l), 0) - e)
+        both = canonical_directions({(0, 1): cross}, roots, min(n, *cross.shape))
+        for i, y in zip((m, l), both, strict=True):
+            found[i].append(y)
+    apart = APART if counts else NEGLIGIBLE
+    return [block_diag(np.eye(e), orthonormal_columns(np.hstack(ys), apart)) for ys in found]
+
+
+def feature_variances(pairs, model):
+    """Variance of each feature in the model."""
+    out = np.zeros(len(pairs.moments.mean))
+    for m, block in enumerate(pairs.blocks):
+        spread = block.points(model.points(m, np.eye(model.n_exact + len(model.variance[m]))))
+        out[pairs.columns[m]] = np.einsum("ij,ij->i", spread, spread)
+    return out
+
+
+def shared_by_ridge(pairs) -> Shared:
+    """The same where each modality predicts the others best."""
+    maps = ridge_latents(pairs, pairs.moments.weight)
+    cross = {(m, l): maps[m].T @ c @ maps[l] for (m, l), c in pairs.cross.items()}
+    variances = np.zeros(len(pairs.moments.mean))
+    for columns, block in zip(pairs.columns, pairs.blocks, strict=True):
+        variances[columns] = block.scale**2
+    both = list(zip(pairs.blocks, maps, strict=True))
+    return Shared(
+        [block.coef(u).T for block, u in both],
+        [block.points(np.linalg.pinv(u).T) for block, u in both],
+        white_gram(cross),
+        variances,
+    )
+
+
+# -- reduced-rank ridge regressions ---------------------------------------------------------------
 
 
 def ridge_latents(pairs: WhitenedPairs, n: float) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge, RidgeCV
 
 from skalign import NullSpaceAligner
-from skalign.alignment._ridge import RIDGES, _reduced_rank, _ridge
+from skalign.alignment._imputation import RIDGES, _reduced_rank, _ridge
 from skalign.datasets import make_paired_gaussians
 
 few = settings(max_examples=15, deadline=None)
