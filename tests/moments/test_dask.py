@@ -221,7 +221,7 @@ def test_accuracy_of_the_automatic_solver(kind, n, options, expected, chunk):
     in_memory, whole = passes_of(ArrayRows, lambda: NullSpaceAligner(**options).fit(X))
     in_chunks, chunked = passes_of(DaskRows, lambda: NullSpaceAligner(**options).fit(D))
     assert in_chunks == in_memory == expected
-    assert_same(chunked, whole, X, 1e-7)
+    assert_same(chunked, whole, X, 1e-6)  # eps times the condition number is 2e-7
     if kind == "dependent":
         assert chunked.ranks_.tolist() == [4, 5]
     for aligner in (whole, chunked):
