@@ -222,7 +222,13 @@ def mean_reciprocal_rank(
     0.75
     """
     runs, weight = _read(scores, partners, greater_is_better, sample_weight)
-    return float(weight @ _reciprocal_ranks(runs.first()))
+    first, values = runs.first(), np.zeros(runs.shape[0])
+    for q in range(len(values)):
+        t, r = first.size[q], first.partners[q]
+        j = np.arange(1, t - r + 2)
+        chance = np.exp(_choose(t - j, r - 1) - _choose(t, r))
+        values[q] = np.sum(chance / (first.before[q] + j))
+    return float(weight @ values)
 
 
 def mean_average_precision(
@@ -271,7 +277,7 @@ def mean_average_precision(
     """
     runs, weight = _read(scores, partners, greater_is_better, sample_weight)
     b, t, a, r = runs.before, runs.size, runs.partners_before, runs.partners
-    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, runs.shape[1] + 1))])
+    harmonic = _harmonic_numbers(runs.shape[1])
     places = harmonic[b + t] - harmonic[b]  # sum of 1 / (b + j)
     beside = (r - 1) / np.maximum(t - 1, 1)
     precision = (a + 1) * places + beside * (t - (b + 1) * places)
@@ -370,20 +376,16 @@ def _check_partners(partners, shape) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return np.arange(n_queries), partners.astype(np.intp)
 
 
-def _reciprocal_ranks(first: _Runs) -> Floats:
-    """Expected one over the rank of the first partner of each query."""
-    values = np.zeros(first.shape[0])
-    for q in range(len(values)):
-        t, r = first.size[q], first.partners[q]
-        j = np.arange(1, t - r + 2)
-        chance = np.exp(_choose(t - j, r - 1) - _choose(t, r))
-        values[q] = np.sum(chance / (first.before[q] + j))
-    return values
-
-
 def reciprocal_ranks(distances: Floats, partners: NDArray[np.intp]) -> Floats:
-    """One over the rank of the partner of each query; of ties, expected."""
-    return _reciprocal_ranks(_read(distances, partners, False, None)[0].first())
+    """One over the rank of the only partner of each query; of ties, expected."""
+    own = distances[np.arange(len(distances)), partners][:, np.newaxis]
+    before, size = np.sum(distances < own, axis=1), np.sum(distances == own, axis=1)
+    harmonic = _harmonic_numbers(distances.shape[1])
+    return np.asarray((harmonic[before + size] - harmonic[before]) / size)
+
+
+def _harmonic_numbers(n: int) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n + 1))])
 
 
 def _check_k(k, runs: _Runs) -> None:

@@ -263,6 +263,18 @@ def test_either_way_and_three_modalities():
         assert model.fit(data.X[:200]).score(data.X[200:]) > 0.3
 
 
+def test_a_chain_of_pairs():
+    """Query and gallery that never met in training, by a third modality that met both."""
+    data = make_paired_gaussians(400, n_features=(5, 6, 7), n_latent=4, noise=0.1, random_state=2)
+    train, test = data.X[:300].copy(), data.X[300:]
+    train[:150, 11:] = np.nan
+    train[150:, :5] = np.nan
+    aligner = NullSpaceAligner(modalities=[5, 6, 7], random_state=0)
+    model = CrossModalRetriever(aligner, gallery=2).fit(train)
+    assert model.score(test) > 0.5
+    np.testing.assert_array_equal(model.gallery_rows_, np.arange(150, 300))
+
+
 def test_folds_of_any_kind():
     """Splitters and lists of rows hold out what they say; rows without a partner are no matter."""
     X = without(TRAIN, NAMES["imu"], slice(0, 40))
