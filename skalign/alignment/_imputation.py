@@ -33,6 +33,8 @@ from ._whitening import WhitenedPairs
 RIDGES = np.geomspace(1e-6, 1e2, 33)
 # Degrees of freedom below which there is nothing to judge by.
 LEAST_FREE = 1e-6
+# What is left of a variance below this share of it is rounding.
+ROUNDING = 1e-10
 # Directions that are others, up to rounding.
 NEGLIGIBLE = 1e-6
 # Directions in which others share a modality are different ones where a singular value of them all
@@ -88,9 +90,18 @@ def feature_variances(pairs, model):
     return out
 
 
-def shared_by_ridge(pairs) -> Shared:
-    """The same where each modality predicts the others best."""
-    maps = ridge_latents(pairs, pairs.moments.weight)
+def different_pairs(pairs: WhitenedPairs, rows) -> float:
+    """Number of pairs; where there are no more than features, of different ones.
+
+    Two of a kind are predicted from each other, with whatever error.
+    """
+    n, d = pairs.moments.weight, len(pairs.moments.mean)
+    return min(n, rows.n_unique(d + 1)) if n <= d + 1 else n
+
+
+def shared_by_ridge(pairs: WhitenedPairs, n: float) -> Shared:
+    """The same where each modality predicts the others best, by n pairs."""
+    maps = ridge_latents(pairs, n)
     cross = {(m, l): maps[m].T @ c @ maps[l] for (m, l), c in pairs.cross.items()}
     variances = np.zeros(len(pairs.moments.mean))
     for columns, block in zip(pairs.columns, pairs.blocks, strict=True):
@@ -152,11 +163,16 @@ def _variance(pairs, modalities):
 
 def _ridge(s, C, variance, n):
     """The ridge of least GCV, of all that is wanted together."""
-    explained = np.sum(C**2, axis=1)
     keep = s**2 / (s**2 + RIDGES[:, None])
-    left = variance - (keep * (2 - keep)) @ explained
     free = np.maximum(n - 1 - len(s) + np.sum(1 - keep, axis=1), LEAST_FREE)
-    return RIDGES[np.argmin(left / free**2)]
+    return RIDGES[np.argmin(_left(1 - keep, C, variance) / free**2)]
+
+
+def _left(lost, C, variance):
+    """Variance that ridge regressions leave, whose coordinates lose so much (..., r_g)."""
+    explained = np.sum(C**2, axis=1)
+    apart = variance - explained.sum()
+    return lost**2 @ explained + (apart if apart > ROUNDING * variance else 0.0)
 
 
 def _reduced_rank(keep, C, variance, n):
@@ -168,5 +184,5 @@ def _reduced_rank(keep, C, variance, n):
     k = np.arange(len(c) + 1)
     freedom = np.where(k < min(total, r), k * (total + r - k) / r, total)
     free = np.maximum(n - 1 - freedom, LEAST_FREE)
-    left = variance - np.append(0.0, np.cumsum(gain))
+    left = _left(1 - keep, C, variance) + np.append(np.cumsum(gain[::-1])[::-1], 0.0)
     return maps[:, : np.argmin(left / free**2)]

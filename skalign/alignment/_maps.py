@@ -47,7 +47,14 @@ from ._canonical import (
 )
 from ._em import incomplete_rows, learn_from_all
 from ._gaussian import build_model, decoder_of, latent_covariance, shrinkage_of_each
-from ._imputation import Shared, feature_variances, shared_by_ridge, shared_directions, shared_in
+from ._imputation import (
+    Shared,
+    different_pairs,
+    feature_variances,
+    shared_by_ridge,
+    shared_directions,
+    shared_in,
+)
 from ._mosaic import chain_pvalues, is_mosaic, link_modalities, link_pvalues, pairs_and_model
 from ._significance import SIGNIFICANCE, count_shared, dimension_pvalues, pairs_of_two
 from ._whitening import WhitenedPairs, first_moments, whiten_rows
@@ -158,7 +165,7 @@ def _learn_pairs(rows, moments, n_components, rng, *, shrinkage, center, tol, so
     if isinstance(shrinkage, str) and not (
         linked or model.n_exact or (limited and len(names) == 2)
     ):
-        shared = shared_by_ridge(pairs)
+        shared = shared_by_ridge(pairs, different_pairs(pairs, rows))
     elif len(names) > 2 and (n_components is not None or isinstance(shrinkage, str)):
         shared = count_shared(pairs_of_two(pairs, model, dof, rng))
     ranks = np.array([block.rank for block in pairs.blocks])
