@@ -22,7 +22,7 @@ span of what predicts others and of what is predicted, serve every pattern of bl
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import block_diag
+from scipy.linalg import block_diag, solve_triangular
 
 from .._utils._linalg import orthonormal_columns
 from ._canonical import canonical_directions, white_gram
@@ -109,10 +109,16 @@ def shared_by_ridge(pairs: WhitenedPairs, n: float) -> Shared:
     both = list(zip(pairs.blocks, maps, strict=True))
     return Shared(
         [block.coef(u).T for block, u in both],
-        [block.points(np.linalg.pinv(u).T) for block, u in both],
+        [block.points(_dual(u)) for block, u in both],
         white_gram(cross),
         variances,
     )
+
+
+def _dual(maps):
+    """Columns D of the same span with ``D.T @ maps`` the identity."""
+    basis, root = np.linalg.qr(maps)
+    return solve_triangular(root, basis.T).T if len(root) else maps
 
 
 # -- reduced-rank ridge regressions ---------------------------------------------------------------
@@ -148,6 +154,8 @@ def ridge_latents(pairs: WhitenedPairs, n: float) -> list[np.ndarray]:
 def _white(maps, keep):
     """Functionals of the same span, white under the noise ``1 / keep - 1`` of coordinates."""
     root = np.sqrt(keep)[:, None]
+    if maps.shape[1] >= len(root):  # they span all there is
+        return root * np.eye(len(root))
     return root * orthonormal_columns(maps / root, NEGLIGIBLE)
 
 
@@ -178,7 +186,7 @@ def _left(lost, C, variance):
 def _reduced_rank(keep, C, variance, n):
     """Functionals (r_g, k) of white coordinates that predict a block, of the rank of least GCV."""
     root, total, r = np.sqrt(keep)[:, None], keep.sum(), C.shape[1]
-    u, c, _ = np.linalg.svd(root * C, full_matrices=False)
+    u, c = _left_vectors(root * C)
     maps = root * u
     gain = c**2 * (2 - np.einsum("ij,ij->j", maps, maps))
     k = np.arange(len(c) + 1)
@@ -186,3 +194,14 @@ def _reduced_rank(keep, C, variance, n):
     free = np.maximum(n - 1 - freedom, LEAST_FREE)
     left = _left(1 - keep, C, variance) + np.append(np.cumsum(gain[::-1])[::-1], 0.0)
     return maps[:, : np.argmin(left / free**2)]
+
+
+def _left_vectors(W):
+    """Left singular vectors and singular values, descending, by the smaller Gram matrix."""
+    wide = W.shape[0] <= W.shape[1]
+    values, vectors = np.linalg.eigh(W @ W.T if wide else W.T @ W)
+    values, vectors = np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1]
+    if wide:
+        return vectors, values
+    kept = values > ROUNDING * values[:1].sum()
+    return W @ (vectors[:, kept] / values[kept]), values[kept]
