@@ -33,6 +33,9 @@ from ._whitening import WhitenedPairs
 RIDGES = np.geomspace(1e-6, 1e2, 33)
 # Degrees of freedom below which there is nothing to judge by.
 LEAST_FREE = 1e-6
+# The smallest rank is taken whose score is so near to the least one; of no more pairs than
+# dimensions a score is less certain, and each direction costs more.
+INDIFFERENT, INDIFFERENT_IF_WIDE = 0.001, 0.01
 # What is left of a variance below this share of it is rounding.
 ROUNDING = 1e-10
 # Directions that are others, up to rounding.
@@ -193,7 +196,9 @@ def _reduced_rank(keep, C, variance, n):
     freedom = np.where(k < min(total, r), k * (total + r - k) / r, total)
     free = np.maximum(n - 1 - freedom, LEAST_FREE)
     left = _left(1 - keep, C, variance) + np.append(np.cumsum(gain[::-1])[::-1], 0.0)
-    return maps[:, : np.argmin(left / free**2)]
+    score, wide = left / free**2, n <= sum(C.shape)
+    near = 1 + (INDIFFERENT_IF_WIDE if wide else INDIFFERENT)
+    return maps[:, : np.argmax(score <= near * score.min())]
 
 
 def _left_vectors(W):
