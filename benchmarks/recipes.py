@@ -4,9 +4,10 @@ Samples fall into thirds as in `transfer_quality.py`: labels and modality 1, bot
 label, and modality 2 alone, which is classified. Every student learns from what one source
 classifier says of the pairs, on up to 100 principal components (`students.py`). "Ensemble" is the
 mean probability of six students, "chosen" the recipe whose out-of-fold decisions on the pairs are
-most often the source's, "hindsight" the recipe that is best on the test rows of the task. skalign
-has its defaults, whose source classifier sees standard scores of all columns; "same source" is
-skalign with the students' source, where that is another one.
+most often the source's, "hindsight" the recipe whose accuracy on test rows is highest, one for all
+splits of a task. Folds are by subject where there are subjects. skalign has its defaults, whose
+source classifier sees standard scores of all columns; "same source" is skalign with the students'
+source, where that is another one.
 
     python benchmarks/recipes.py
     python benchmarks/recipes.py --tasks digits:left-right --seeds 1
@@ -173,10 +174,10 @@ def writer_of(path):
 # -- all tasks ------------------------------------------------------------------------------------
 
 
-def compare(name, label, results):
-    """Print by how much skalign is ahead of another."""
+def compare(own_name, name, label, results):
+    """Print by how much skalign, with its own source or the students', is ahead of another."""
     rows = list(results.values())
-    own, other = (np.array([row[key] for row in rows]) for key in ("skalign", name))
+    own, other = (np.array([row[key] for row in rows]) for key in (own_name, name))
     ahead = own - other
     cells = [f"{label:20s} {other.mean():8.3f}"]
     cells.append(f"{np.mean([recovered(row[name], row) for row in rows]):9.3f}")
@@ -217,7 +218,10 @@ def report(results):
     print(" " * 20, *heads, "       t  Wilcoxon   ahead  behind    worst")
     print(f"{'skalign':20s} {accuracy:8.3f} {share:9.3f}")
     for name, label in {"same source": "skalign, same source", **PEERS}.items():
-        compare(name, label, results)
+        compare("skalign", name, label, results)
+    print("what skalign is ahead with the same source")
+    for name, label in PEERS.items():
+        compare("same source", name, label, results)
     chosen = Counter(name for row in rows for name in row["choices"])
     best = Counter(max(RECIPES, key=row.get) for row in rows)
     print("\nrecipe         accuracy  recovered  chosen (splits)  best (tasks)")
