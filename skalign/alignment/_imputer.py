@@ -189,7 +189,8 @@ class CrossModalImputer(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMix
     >>> X = data.X.copy()
     >>> X[200:, 3:] = np.nan
     >>> imputer = CrossModalImputer(NullSpaceAligner(modalities=[3, 4])).fit(X)
-    >>> bool(np.abs(imputer.transform(X) - data.X).max() < 0.02 * data.X.std())
+    >>> filled = imputer.transform(X)[200:, 3:]
+    >>> bool(np.abs(filled - data.X[200:, 3:]).mean() < 0.05 * data.X[:, 3:].std())
     True
     """
 
