@@ -88,16 +88,30 @@ def cca_zoo(X1, X2, train, k):
     return model.transform([X1, X2])
 
 
+def ridge_map(X1, X2, train, test):
+    """Cosines between ridge regressions of the gallery's features and these."""
+    ridge = RidgeCV(np.logspace(-1, 5, 13)).fit(X1[train], X2[train])
+    return cosine_similarity(ridge.predict(X1[test]), X2[test])
+
+
+def csa(X1, X2, train, test, k):
+    """Cosines of shrunk canonical variates that are weighted by their correlations."""
+    Z1, Z2 = canonical_variates(X1, X2, train, k)
+    r = np.mean(Z1[train] * Z2[train], axis=0)  # of the shrunk covariances
+    return cosine_similarity(Z1[test] * r, Z2[test] * r)
+
+
 def others(X1, X2, train, test):
     """Scores by every other method."""
     R1, R2 = reduced(X1, train), reduced(X2, train)
     k = min(40, R1.shape[1], R2.shape[1])
     scores = {"CCA + cosine": cosine_similarity(*(Z[test] for Z in cca(R1, R2, train, k)))}
-    ridge = RidgeCV(np.logspace(-1, 5, 13)).fit(R1[train], R2[train])
-    scores["ridge + cosine"] = cosine_similarity(ridge.predict(R1[test]), R2[test])
-    Z1, Z2 = canonical_variates(R1, R2, train, k)
-    r = np.mean(Z1[train] * Z2[train], axis=0)  # of the shrunk covariances
-    scores["CSA"] = cosine_similarity(Z1[test] * r, Z2[test] * r)
+    scores["ridge + cosine"] = ridge_map(R1, R2, train, test)
+    scores["CSA"] = csa(R1, R2, train, test, k)
+    if X1.shape[1] + X2.shape[1] > R1.shape[1] + R2.shape[1]:  # as wide as they are, too
+        A1, A2 = (StandardScaler().fit(X[train]).transform(X) for X in (X1, X2))
+        scores["ridge, all columns"] = ridge_map(A1, A2, train, test)
+        scores["CSA, all columns"] = csa(A1, A2, train, test, min(200, A1.shape[1], A2.shape[1]))
     try:
         zoo = cca_zoo(R1, R2, train, k)
     except ModuleNotFoundError:
