@@ -50,14 +50,17 @@ def assert_maps(aligner, X):
     """Latents, and the ways back, are finite; blocks that are present stay as they are."""
     some = X[np.isfinite(X).any(axis=1)]
     if len(some):
-        Z, filled = aligner.transform(some), aligner.impute(some)
+        Z, (filled, std) = aligner.transform(some), aligner.impute(some, return_std=True)
         assert np.isfinite(Z).all()
         assert np.isfinite(aligner.inverse_transform(Z)).all()
         assert np.isfinite(filled).all()
+        assert (np.isfinite(std) & (std >= 0)).all()
         given = np.isfinite(some)
         np.testing.assert_array_equal(filled[given], some[given])
     if np.isfinite(X).all(axis=1).any():
+        pairs = X[np.isfinite(X).all(axis=1)]
         assert np.isfinite(aligner.score(X))
+        assert np.isfinite(aligner.score_samples(pairs)).all()
     return True
 
 

@@ -379,7 +379,7 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             raise ValueError("X has no pairs: no row with a positive weight has every modality.")
         return self._information.mean(total / weight)
 
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: Any) -> Any:
         """Pointwise mutual information between the modalities of each pair, in nats.
 
         The logarithm of how much likelier the blocks of a row are together than apart, under the

@@ -332,7 +332,8 @@ def information_of_rows(table, encoders: Encoders, information: Information):
             f"row {row} lacks modality {encoders.blocks.names[m]!r}: give pairs, rows with every "
             "modality."
         )
-    return information.of_rows(np.hstack(encoders.encode(X)).astype(np.float64, copy=False))
+    Z = np.hstack(encoders.encode(X)).astype(np.float64, copy=False)
+    return from_numpy(information.of_rows(Z), X, X.dtype)
 
 
 def latent_moment(rows, encoders: Encoders):
