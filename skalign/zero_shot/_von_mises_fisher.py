@@ -36,6 +36,8 @@ from ..alignment._gaussian import Matching
 REACH = 0.5
 # Classes whose directions are as close as this are alike; no length is smaller.
 ALIKE, TINY = 1e-9, 1e-300
+# Digits by which prototypes are told apart.
+DIGITS = 9
 # Decades of the concentration that are searched, about the prior's.
 DECADES = 3.0
 
@@ -115,7 +117,11 @@ def concentration(V, codes, weights, n_classes: int, chance: float) -> float:
     if n_classes < 2 or not chance > 0:
         return chance
     rows = np.arange(len(V))
-    first, weights, _ = different_rows([codes[:, None].astype(float), V], rows, weights)
+    parts = [
+        codes[:, None].astype(float),
+        np.round(V, DIGITS),
+    ]  # products of equal rows may differ
+    first, weights, _ = different_rows(parts, rows, weights)
     V, codes = V[first], codes[first]
     sums = _sums(V, codes, weights, n_classes)
     several = np.flatnonzero(np.bincount(codes, minlength=n_classes)[codes] > 1)

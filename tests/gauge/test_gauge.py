@@ -232,7 +232,7 @@ def test_the_papers_figure_4(seed):
     z, mixture = data.latent, {"means": data.class_means, "covariances": np.eye(2)}
     anchors = make_pipeline(PAPER, LatentGauge(fit_intercept=False))
     error = reconstruction_error(z, anchors.fit(data.X, anchored(z, [0, 1])).transform(data.X))
-    assert error <= 1e-13
+    assert error <= 5e-13  # rounding times the condition of two anchors that are no choice
     mixed = make_pipeline(PAPER, mixture_gauge(mixture, fit_intercept=False)).fit(data.X, data.y)
     assert reconstruction_error(z, mixed.transform(data.X)) <= 0.1
     assert np.all(mixed[-1].intercept_ == 0)
