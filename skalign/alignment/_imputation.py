@@ -35,7 +35,7 @@ RIDGES = np.geomspace(1e-6, 1e2, 33)
 LEAST_FREE = 1e-6
 # The smallest rank is taken whose score is so near to the least one; of no more pairs than
 # dimensions a score is less certain, and each direction costs more.
-INDIFFERENT, INDIFFERENT_IF_WIDE = 0.001, 0.01
+INDIFFERENT, INDIFFERENT_IF_WIDE = 1e-4, 2e-3
 # What is left of a variance below this share of it is rounding.
 ROUNDING = 1e-10
 # Directions that are others, up to rounding.
