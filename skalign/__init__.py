@@ -2,8 +2,9 @@
 
 from . import datasets, metrics, model_selection
 from ._blocks import stack_modalities
-from .alignment import BlockImputer, CrossModalImputer, ModalityEncoder, NullSpaceAligner
+from .alignment import ModalityEncoder, NullSpaceAligner
 from .gauge import LatentGauge
+from .imputation import BlockImputer, CrossModalImputer
 from .regression import CrossModalTransferRegressor, ModalityRegressor
 from .retrieval import CrossModalRetriever
 from .transfer import CrossModalTransferClassifier, ModalityClassifier

@@ -72,6 +72,13 @@ def _plain(y):
     return np.asarray(y, dtype=object) if array.dtype.kind in "UST" else array
 
 
+def plain_labels(labels):
+    """Labels, numbers that were in an array of objects as numbers."""
+    if labels.dtype.kind == "O" and len(labels) and not isinstance(labels[0], str):
+        return np.array(labels.tolist())
+    return labels
+
+
 def is_blank(label) -> bool:
     """Whether a label is missing: None, NaN, or a missing value of pandas."""
     if isinstance(label, float | np.floating):

@@ -53,6 +53,11 @@ def routing() -> bool:
     return get_config().get("enable_metadata_routing", False)
 
 
+def requesting(default):
+    """A default part, which asks for weights where metadata is routed."""
+    return default.set_fit_request(sample_weight=True) if routing() else default
+
+
 def table_options(X, dtype=FLOATS, *, least: int = 1, collection: bool = False, **options) -> dict:
     """Arguments of scikit-learn's ``validate_data`` for stacked blocks.
 

@@ -2,6 +2,5 @@
 
 from ._aligner import NullSpaceAligner
 from ._encoder import ModalityEncoder
-from ._imputer import BlockImputer, CrossModalImputer
 
-__all__ = ["BlockImputer", "CrossModalImputer", "ModalityEncoder", "NullSpaceAligner"]
+__all__ = ["ModalityEncoder", "NullSpaceAligner"]

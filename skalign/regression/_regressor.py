@@ -7,20 +7,21 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._blocks import presence, resolve_table, select
+from .._blocks import presence, select
 from .._utils._array_api import as_numpy, vector_as_numpy
 from .._utils._validation import (
     check_switch,
     column_names,
     is_frame,
+    requesting,
     restored_on_error,
     routing,
 )
 from ..alignment import NullSpaceAligner
+from ..alignment._given import blocks_of, given_aligner
 from ..moments import _dask as collections
 from ..transfer._source import frozen, weight_parameter, with_seed
 from ._modality_regressor import ModalityRegressor, Predictor, predicted
@@ -245,24 +246,7 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
     def _aligner(self):
         if self.aligner is not None:
             return self.aligner
-        default = NullSpaceAligner()
-        return default.set_fit_request(sample_weight=True) if routing() else default
-
-    def _unfitted_aligner(self):
-        """The aligner to fit, or the one that is frozen, and whether it is that."""
-        aligner = clone(self._aligner())
-        is_frozen = isinstance(aligner, FrozenEstimator)
-        aligner = aligner.estimator if is_frozen else aligner
-        if not isinstance(aligner, NullSpaceAligner):
-            raise ValueError(
-                f"aligner={aligner!r} must be a NullSpaceAligner, which may be frozen by "
-                "sklearn.frozen.FrozenEstimator."
-            )
-        if is_frozen:
-            check_is_fitted(aligner)
-        elif aligner.random_state is None:
-            aligner.set_params(random_state=self.random_state)
-        return aligner, is_frozen
+        return requesting(NullSpaceAligner())
 
     def _route(self, weights, params):
         """Metadata of the fit of the estimator, and whether the aligner gets the weights."""
@@ -276,16 +260,13 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
 
     def _fit_source_and_aligner(self, X, y, sample_weight, params):
         """What the source says of the pairs, and how far it errs."""
-        aligner, is_frozen = self._unfitted_aligner()
+        aligner, is_frozen = given_aligner(self._aligner())
+        if not is_frozen and aligner.random_state is None:
+            aligner.set_params(random_state=self.random_state)
         collections.check_in_memory(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
         template, options = collections.table_of(X, least=2)
         table = validate_data(self, template, reset=True, **options)
-        if is_frozen and aligner.n_features_in_ != self.n_features_in_:
-            raise ValueError(
-                f"aligner was fitted on {aligner.n_features_in_} features, X has "
-                f"{self.n_features_in_}."
-            )
-        blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
+        blocks = blocks_of(aligner, is_frozen, table, self.n_features_in_)
         roles = blocks.two_positions(self.source, self.target)
         self.source_, self.target_ = roles[0], roles[1]
         aligner._check_parameters()

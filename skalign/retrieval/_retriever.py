@@ -7,14 +7,14 @@ from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._blocks import position_of, resolve_table
+from .._blocks import position_of
 from .._utils._validation import check_number, check_option, column_names, restored_on_error
 from ..alignment import NullSpaceAligner
+from ..alignment._given import blocks_of, given_aligner
 from ..alignment._maps import warn_of_chance
 from ..moments import _dask as collections
 from ._held_out import best_of, complete_rows, even_splits, thinned
@@ -178,15 +178,13 @@ class CrossModalRetriever(BaseEstimator):
         """
         self._check_parameters()
         with restored_on_error(self.__dict__):
-            aligner, is_frozen = self._unfitted_aligner()
+            default = NullSpaceAligner() if self.aligner is None else self.aligner
+            aligner, is_frozen = given_aligner(default)
+            if not is_frozen:
+                aligner._check_parameters()
             template, options = collections.table_of(X, least=1 if is_frozen else 2)
             table = validate_data(self, template, reset=True, **options)
-            if is_frozen and aligner.n_features_in_ != self.n_features_in_:
-                raise ValueError(
-                    f"aligner was fitted on {aligner.n_features_in_} features, X has "
-                    f"{self.n_features_in_}."
-                )
-            blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
+            blocks = blocks_of(aligner, is_frozen, table, self.n_features_in_)
             self.query_ = position_of(self.query, blocks.names, "query")
             self.gallery_ = position_of(self.gallery, blocks.names, "gallery")
             if self.query_ == self.gallery_:
@@ -347,22 +345,6 @@ class CrossModalRetriever(BaseEstimator):
                 f"cv={self.cv!r} must be a number of folds, a splitter, an iterable of (train, "
                 "test) or None."
             )
-
-    def _unfitted_aligner(self):
-        """The aligner to fit, or the one that is frozen, and whether it is that."""
-        aligner = NullSpaceAligner() if self.aligner is None else clone(self.aligner)
-        is_frozen = isinstance(aligner, FrozenEstimator)
-        aligner = aligner.estimator if is_frozen else aligner
-        if not isinstance(aligner, NullSpaceAligner):
-            raise ValueError(
-                f"aligner={aligner!r} must be a NullSpaceAligner, which may be frozen by "
-                "sklearn.frozen.FrozenEstimator."
-            )
-        if is_frozen:
-            check_is_fitted(aligner)
-        else:
-            aligner._check_parameters()
-        return aligner, is_frozen
 
     def _learn(self, aligner, rows, names):
         """Fit the aligner, with what pairs held out choose; what these say of its components."""

@@ -12,10 +12,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .._blocks import resolve_table
 from .._utils._labels import UNLABELLED, known_labels
-from .._utils._validation import check_option, check_switch, column_names, restored_on_error
+from .._utils._validation import (
+    check_option,
+    check_switch,
+    column_names,
+    requesting,
+    restored_on_error,
+    routing,
+)
 from ..alignment import NullSpaceAligner
+from ..alignment._given import blocks_of, given_aligner
 from ..moments import _dask as collections
 from . import _modality_classifier as modality
 from ._dask import drawn
@@ -26,8 +33,6 @@ from ._source import (
     frozen,
     given_prior,
     labelled_accuracy,
-    requesting,
-    routing,
     soft_labels,
     weight_parameter,
     with_seed,
@@ -330,15 +335,12 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _fit_source_and_aligner(self, X, y, sample_weight, params):
         """Steps 1 and 2: what the source says of the pairs, and the space in which they agree."""
-        aligner, is_frozen = self._unfitted_aligner()
+        aligner, is_frozen = given_aligner(self._aligner())
+        if not is_frozen and aligner.random_state is None:
+            aligner.set_params(random_state=self.random_state)
         template, options = collections.table_of(X, least=2)
         table = validate_data(self, template, reset=True, **options)
-        if is_frozen and aligner.n_features_in_ != self.n_features_in_:
-            raise ValueError(
-                f"aligner was fitted on {aligner.n_features_in_} features, X has "
-                f"{self.n_features_in_}."
-            )
-        blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
+        blocks = blocks_of(aligner, is_frozen, table, self.n_features_in_)
         roles = blocks.two_positions(self.source, self.target)
         self.source_, self.target_ = roles[0], roles[1]
         aligner._check_parameters()
@@ -362,22 +364,6 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.estimator_, self.aligner_ = estimator, aligner
         self.source_inverse_temperature_ = soft.power
         return soft if weighted else replace(soft, rows=rows.unweighted())
-
-    def _unfitted_aligner(self):
-        """The aligner to fit, or the one that is frozen, and whether it is that."""
-        aligner = clone(self._aligner())
-        is_frozen = isinstance(aligner, FrozenEstimator)
-        aligner = aligner.estimator if is_frozen else aligner
-        if not isinstance(aligner, NullSpaceAligner):
-            raise ValueError(
-                f"aligner={aligner!r} must be a NullSpaceAligner, which may be frozen by "
-                "sklearn.frozen.FrozenEstimator."
-            )
-        if is_frozen:
-            check_is_fitted(aligner)
-        elif aligner.random_state is None:
-            aligner.set_params(random_state=self.random_state)
-        return aligner, is_frozen
 
     def _learn_targets(self, soft, **options):
         """Step 3: the classes of each modality that predictions may come from.

@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
-from .._utils._labels import is_blank, known_classes
+from .._utils._labels import is_blank, known_classes, plain_labels
 from .._utils._rows import different_rows, own_order
-from .._utils._validation import check_option, routing
+from .._utils._validation import check_option
 from ..moments._rows import ArrayRows
 
 # What single precision leaves of a sum of one.
@@ -54,11 +54,6 @@ class SoftLabels:
 def frozen(estimator) -> bool:
     """Whether an estimator is to be used as it is."""
     return isinstance(estimator, FrozenEstimator)
-
-
-def requesting(default):
-    """A default part, which asks for weights where metadata is routed."""
-    return default.set_fit_request(sample_weight=True) if routing() else default
 
 
 def given_prior(class_prior, classes):
@@ -158,20 +153,13 @@ def soft_labels(
                 means[c, own] = weights[mine] @ rows.X[np.ix_(mine, own)] / weights[mine].sum()
     others = known & ~present[:, source] & (weights > 0)
     others = np.flatnonzero(others & (target_labels != "none"))
-    codes = np.searchsorted(classes, _plain(y[others]))
+    codes = np.searchsorted(classes, plain_labels(y[others]))
     given = pairs, posterior, means, others, codes
     if target_labels == "all":
         told = known[pairs]
-        own = np.searchsorted(classes, _plain(y[pairs[told]]))
+        own = np.searchsorted(classes, plain_labels(y[pairs[told]]))
         posterior[told] = np.eye(len(classes))[own]
     return classes, SoftLabels(rows, present, weights, *given, power)
-
-
-def _plain(labels):
-    """Labels, numbers that were in an array of objects as numbers."""
-    if labels.dtype.kind == "O" and len(labels) and not isinstance(labels[0], str):
-        return np.array(labels.tolist())
-    return labels
 
 
 def _fit(estimator, block, labels, params, name):
@@ -193,7 +181,7 @@ def _fit(estimator, block, labels, params, name):
                 f"the labelled rows of the source modality {name!r} hold a single class, "
                 f"{classes.tolist()[0]!r}: a classifier needs at least two classes."
             )
-        estimator.fit(block, _plain(labels), **params)
+        estimator.fit(block, plain_labels(labels), **params)
     if len(estimator.classes_) < 2:
         raise ValueError("estimator knows a single class: a classifier needs at least two.")
 
@@ -219,7 +207,7 @@ def held_out_power(estimator, block, X, labels, weights, params) -> float:
     """
     if frozen(estimator):
         return 1.0
-    labels = _plain(labels)
+    labels = plain_labels(labels)
     known, codes = np.unique(labels, return_inverse=True)
     folds = _folds(X, codes, weights, params.get("groups"))
     if any(len(np.unique(folds[codes == c])) < 2 for c in range(len(known))):

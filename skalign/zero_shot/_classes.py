@@ -7,13 +7,6 @@ from typing import Any
 import numpy as np
 
 
-def plain(labels):
-    """Labels, numbers that were in an array of objects as numbers."""
-    if labels.dtype.kind == "O" and not isinstance(labels[0], str):
-        return np.array(labels.tolist())
-    return labels
-
-
 def joined(known, more):
     """Both, one after the other; labels of different types as objects, which nobody sorts."""
     words = [array.dtype.kind in "OUS" for array in (known, more)]

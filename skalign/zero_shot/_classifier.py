@@ -6,22 +6,22 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .._blocks import presence, resolve_table
+from .._blocks import presence
 from .._utils._array_api import affine, as_numpy, as_rows
-from .._utils._labels import known_classes, known_labels
-from .._utils._validation import column_names, restored_on_error, routing
+from .._utils._labels import known_classes, known_labels, plain_labels
+from .._utils._validation import column_names, requesting, restored_on_error, routing
 from ..alignment import NullSpaceAligner
+from ..alignment._given import blocks_of, given_aligner
 from ..alignment._significance import SIGNIFICANCE
 from ..moments import _dask as collections
 from ..transfer._dask import drawn
 from ..transfer._source import labelled_accuracy
 from . import _predictor
-from ._classes import joined, plain, shares
+from ._classes import joined, shares
 from ._predictor import ZeroShotPredictor
 from ._von_mises_fisher import Sphere, alike, concentration, mean_directions
 
@@ -304,8 +304,7 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _aligner(self):
         if self.aligner is not None:
             return self.aligner
-        default = NullSpaceAligner(n_components=None)
-        return default.set_fit_request(sample_weight=True) if routing() else default
+        return requesting(NullSpaceAligner(n_components=None))
 
     def _aligner_is_weighted(self, sample_weight):
         if sample_weight is None or not routing():
@@ -313,31 +312,12 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         routed = process_routing(self, "fit", sample_weight=sample_weight)
         return "sample_weight" in routed.aligner.fit
 
-    def _unfitted_aligner(self):
-        """The aligner to fit, or the one that is frozen, and whether it is that."""
-        aligner = clone(self._aligner())
-        is_frozen = isinstance(aligner, FrozenEstimator)
-        aligner = aligner.estimator if is_frozen else aligner
-        if not isinstance(aligner, NullSpaceAligner):
-            raise ValueError(
-                f"aligner={aligner!r} must be a NullSpaceAligner, which may be frozen by "
-                "sklearn.frozen.FrozenEstimator."
-            )
-        if is_frozen:
-            check_is_fitted(aligner)
-        return aligner, is_frozen
-
     def _learn(self, X, y, sample_weight):
         """The aligned space, and the classes."""
-        aligner, is_frozen = self._unfitted_aligner()
+        aligner, is_frozen = given_aligner(self._aligner())
         template, options = collections.table_of(X, least=2)
         table = validate_data(self, template, reset=True, **options)
-        if is_frozen and aligner.n_features_in_ != self.n_features_in_:
-            raise ValueError(
-                f"aligner was fitted on {aligner.n_features_in_} features, X has "
-                f"{self.n_features_in_}."
-            )
-        blocks = aligner._blocks if is_frozen else resolve_table(aligner.modalities, table)
+        blocks = blocks_of(aligner, is_frozen, table, self.n_features_in_)
         roles = blocks.two_positions(self.source, self.target)
         self.source_, self.target_ = roles[0], roles[1]
         aligner._check_parameters()
@@ -396,7 +376,7 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _add(self, X, labels, weights, chosen):
         """Add some rows to the prototypes, and learn the classes anew from all of these."""
-        labels, encoder = plain(labels[chosen]), self.aligner_.encoders_[self.source_]
+        labels, encoder = plain_labels(labels[chosen]), self.aligner_.encoders_[self.source_]
         block = self.aligner_._blocks.take(X, self.source_)[chosen].astype(np.float64)
         added = {
             "prototypes_": as_numpy(affine(as_rows(block), encoder.coef_.T, encoder.mean_)),

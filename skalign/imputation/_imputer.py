@@ -10,15 +10,15 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._blocks import resolve_table
-from .._utils._validation import FLOATS, is_frame, restored_on_error, routing
+from .._utils._validation import FLOATS, is_frame, requesting, restored_on_error, routing
+from ..alignment import NullSpaceAligner
+from ..alignment._given import given_aligner
 from ..moments._dask import check_in_memory, table_of
-from ._aligner import NullSpaceAligner
 
 
 class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -218,22 +218,13 @@ class CrossModalImputer(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMix
         ValueError
             As :meth:`NullSpaceAligner.fit`.
         """
-        aligner = self._aligner()
-        if not isinstance(getattr(aligner, "estimator", aligner), NullSpaceAligner):
-            raise ValueError(
-                f"aligner={aligner!r} must be a NullSpaceAligner, which may be frozen by "
-                "sklearn.frozen.FrozenEstimator."
-            )
+        aligner, is_frozen = given_aligner(self._aligner())
         params = {} if sample_weight is None else {"sample_weight": sample_weight}
         params = process_routing(self, "fit", **params).aligner.fit if routing() else params
         with restored_on_error(self.__dict__):
             template, options = table_of(X, least=2)
             validate_data(self, template, reset=True, **options)
-            if isinstance(aligner, FrozenEstimator):
-                check_is_fitted(aligner)
-                self.aligner_ = aligner.estimator
-            else:
-                self.aligner_ = clone(aligner).fit(X, **params)
+            self.aligner_ = aligner if is_frozen else aligner.fit(X, **params)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -282,8 +273,7 @@ class CrossModalImputer(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMix
     def _aligner(self):
         if self.aligner is not None:
             return self.aligner
-        default = NullSpaceAligner()
-        return default.set_fit_request(sample_weight=True) if routing() else default
+        return requesting(NullSpaceAligner())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
