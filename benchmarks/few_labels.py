@@ -1,0 +1,104 @@
+"""What a few labels of the target are worth, beside pairs without a label.
+
+Samples fall into thirds as in `transfer_quality.py`. Half of the last third may be labelled, so
+many rows a class, without their source; the other half is classified. A block a task, means over
+splits: accuracy of skalign without these labels and with them, of the better of logistic
+regression and an SVC on the labels alone, and of logistic regression on soft pseudo-labels of the
+pairs and the labels together.
+
+    python benchmarks/few_labels.py
+    python benchmarks/few_labels.py --data FOLDER --tasks NAME_1_2      # files as in `recipes.py`
+"""
+
+import sys
+import warnings
+
+import numpy as np
+from recipes import drawn
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
+from transfer_quality import Reduced, logistic, reduced, run_each, stacked, taught, transfer
+from translation import arguments
+
+COUNTS = (1, 2, 5, 10)
+COLUMNS = ("without", "with", "alone", "soft")
+
+
+def own(s, few, rows):
+    """Accuracy of skalign on some rows, the source on components as all students are."""
+    X, y = stacked(s)
+    y[few] = s.y[few]
+    seen = np.r_[s.labelled, s.pairs, few]
+    model = transfer(s, make_pipeline(Reduced(), logistic()))
+    model = make_pipeline(StandardScaler(), model).fit(X[seen], y[seen])
+    return np.mean(model.predict(X[rows]) == s.y[rows])
+
+
+def alone(s, few, rows):
+    """The better of two that see these labels and nothing else."""
+    Z = reduced(s.X2, np.r_[s.pairs, few])
+    models = [taught(model, Z[few], s.y[few]) for model in (logistic(), SVC())]
+    return max(np.mean(model.predict(Z[rows]) == s.y[rows]) for model in models)
+
+
+def soft(s, few, rows):
+    """Soft pseudo-labels of the pairs, and these labels."""
+    X1, Z = reduced(s.X1, np.r_[s.labelled, s.pairs]), reduced(s.X2, np.r_[s.pairs, few])
+    source = logistic().fit(X1[s.labelled], s.y[s.labelled])
+    proba, n, classes = source.predict_proba(X1[s.pairs]), len(s.pairs), source.classes_
+    X = np.vstack([np.repeat(Z[s.pairs], len(classes), axis=0), Z[few]])
+    y = np.r_[np.tile(classes, n), s.y[few]]
+    student = logistic().fit(X, y, np.r_[proba.ravel(), np.ones(len(few))])
+    return np.mean(student.predict(Z[rows]) == s.y[rows])
+
+
+def measure_split(s, seed):
+    """Accuracies (counts, columns) of a split."""
+    half = np.random.default_rng(seed).permutation(s.test)
+    shown, rows = half[: len(half) // 2], half[len(half) // 2 :]
+    without = own(s, shown[:0], rows)
+    figures = []
+    for count in COUNTS:
+        few = np.concatenate([shown[s.y[shown] == c][:count] for c in np.unique(s.y)])
+        figures.append([without, *(method(s, few, rows) for method in (own, alone, soft))])
+    return figures
+
+
+def study(task, options):
+    """Means over splits, printed."""
+    splits, _ = drawn(task, options.data, options.seeds)
+    means = np.mean([measure_split(s, seed) for seed, s in enumerate(splits)], axis=0)
+    for count, row in zip(COUNTS, means, strict=True):
+        print(f"{task:26s} {count:3d}", *(f"{value:8.3f}" for value in row), flush=True)
+    return means
+
+
+def report(results):
+    """Means over tasks, and differences with their standard errors."""
+    every = np.array(list(results.values()))
+    for i, count in enumerate(COUNTS):
+        without, with_them = every[:, i, 0], every[:, i, 1]
+        best = every[:, i, [0, 2, 3]].max(axis=1)
+        parts = [f"{value:8.3f}" for value in every[:, i].mean(axis=0)]
+        for name, gain in (("gain", with_them - without), ("ahead", with_them - best)):
+            error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+            parts.append(f"{name} {gain.mean():+.3f} ± {error:.3f}, worst {gain.min():+.3f}")
+        print(f"{'mean':26s} {count:3d}", *parts)
+
+
+def main():
+    options = arguments(__doc__)
+    warnings.simplefilter("ignore")
+    print(f"{'':26s}    ", *(f"{name:>8s}" for name in COLUMNS), flush=True)
+    with threadpool_limits(1):
+        results, absent = run_each(options.tasks, lambda task: study(task, options))
+    if results:
+        report(results)
+    print(*absent, sep="\n")
+    return int(not results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
