@@ -62,6 +62,15 @@ def doctests(session):
     session.run("python", "-m", "pytest", "--quiet", *options, "skalign", "docs", "README.md")
 
 
+@nox.session
+def docs(session):
+    """The documentation, in docs/_build/html: tutorials run, and a warning is an error."""
+    session.install(".[docs]")
+    session.env["OMP_NUM_THREADS"] = "1"
+    options = ["-b", "html", "-W", "--keep-going", "--quiet"]
+    session.run("python", "-m", "sphinx", *options, *session.posargs, "docs", "docs/_build/html")
+
+
 @nox.session(python=OLDEST_PYTHON)
 def oldest(session):
     """All tests, on the oldest supported versions."""

@@ -31,4 +31,10 @@ __version__ = "0.1.0"
 
 for _name in __all__:
     if _name[0].isupper():
-        globals()[_name].__module__ = "skalign"  # where it is found, also by files that name it
+        _class = globals()[_name]
+        _class.__module__ = "skalign"  # where it is found, also by files that name it
+        # what the question mark in an estimator's HTML representation leads to
+        _class._doc_link_module = "skalign"
+        _class._doc_link_template = (
+            "https://skalign.readthedocs.io/en/latest/generated/skalign.{estimator_name}.html"
+        )

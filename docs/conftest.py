@@ -1,0 +1,10 @@
+"""Doctests of the pages: what is no page is left aside, and files are written elsewhere."""
+
+import pytest
+
+collect_ignore = ["conf.py", "_ext", "_build", "examples", "auto_examples", "generated"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
