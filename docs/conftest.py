@@ -1,6 +1,10 @@
 """Doctests of the pages: what is no page is left aside, and files are written elsewhere."""
 
+import os
+
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in tests/conftest.py
 
 collect_ignore = ["conf.py", "_ext", "_build", "examples", "auto_examples", "generated"]
 
