@@ -73,7 +73,9 @@ def to_repository(app, docname, source):
             raise ValueError(f"{docname}: link to ../{path}, which is not there")
         return f"]({REPOSITORY}/{match[1]})"
 
-    source[0] = re.sub(r"\]\(\.\./([^)\s]+)\)", absolute, source[0])
+    text = re.sub(r"\]\(\.\./([^)\s]+)\)", absolute, source[0])
+    # doctests end with an empty line, which readers need not see
+    source[0] = re.sub(r"\n\n```(?=\n)", "\n```", text)
 
 
 def setup(app):
