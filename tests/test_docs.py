@@ -58,7 +58,8 @@ def test_every_page_is_reached():
             text = file.read_text(encoding="utf-8")
             for body in re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL):
                 lines = [line.strip() for line in body.splitlines()]
-                left += [line for line in lines if line and line[0] != ":"]
+                entries = [line for line in lines if line and line[0] != ":"]
+                left += [re.sub(r".*<(.+)>", r"\1", entry) for entry in entries]
     assert {file.stem for file in DOCS.glob("*.md")} <= reached
 
 
@@ -103,10 +104,8 @@ def test_the_table_of_capabilities_is_true():
     capabilities = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(capabilities)
     written = (DOCS / "capabilities.md").read_text(encoding="utf-8")
-    assert (
-        capabilities.table().splitlines()
-        == written.splitlines()[-len(capabilities.ESTIMATORS) - 2 :]
-    )
+    between = re.search(r"<!-- table -->\n\n(.*?)\n<!-- end -->", written, re.DOTALL)[1]
+    assert capabilities.table() == between
     estimators = {n for n in skalign.__all__ if hasattr(getattr(skalign, n), "get_params")}
     parts = {n for n in estimators if n.startswith("Modality")}  # learned by the others
     assert set(capabilities.ESTIMATORS) == estimators - parts

@@ -96,16 +96,16 @@ def abilities(estimator, y, method):
     with config_context(array_api_dispatch=True):
         array_api = takes(array_api_strict.asarray(X))
     return {
-        "rows without a modality": fitted_to_some is not None,
+        "missing blocks": fitted_to_some is not None,
         "pandas": takes(pd.DataFrame(X, columns=names)),
         "polars": takes(pl.DataFrame(X, schema=names)),
-        "[Dask](distributed.md)": takes(dask.array.from_array(X, chunks=(50, X.shape[1]))),
-        "[array API](array_api.md)": array_api,
+        "Dask": takes(dask.array.from_array(X, chunks=(50, X.shape[1]))),
+        "array API": array_api,
         "sparse": takes(sparse.csr_array(X)),
-        "`sample_weight`": has_fit_parameter(estimator, "sample_weight"),
-        "`partial_fit`": hasattr(estimator, "partial_fit"),
+        "weights": has_fit_parameter(estimator, "sample_weight"),
+        "batches": hasattr(estimator, "partial_fit"),
         "several outputs": several is not None,
-        "`return_std`": any(
+        "deviations": any(
             "return_std" in inspect.signature(question).parameters
             for question in questions
             if question
@@ -126,5 +126,6 @@ def table():
 
 
 if __name__ == "__main__":
-    before, mark, _ = PAGE.read_text(encoding="utf-8").partition("<!-- table -->\n")
-    PAGE.write_text(before + mark + "\n" + table(), encoding="utf-8")
+    before, mark, after = PAGE.read_text(encoding="utf-8").partition("<!-- table -->\n")
+    after = after[after.find("<!-- end -->") :]
+    PAGE.write_text(f"{before}{mark}\n{table()}\n{after}", encoding="utf-8")

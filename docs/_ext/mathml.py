@@ -1,16 +1,19 @@
 """Equations as MathML, which browsers draw by themselves: no script, no network."""
 
+import re
+
 from docutils import nodes
-from docutils.utils.math import MathError, latex2mathml
+from latex2mathml.converter import convert
 from sphinx.errors import ExtensionError
 
 
 def mathml(tex, block):
     """MathML of an equation in TeX."""
-    try:
-        return latex2mathml.tex2mathml(tex.strip().replace(r"\dots", r"\ldots"), as_block=block)
-    except MathError as error:
-        raise ExtensionError(f"equation that cannot be drawn: {error}\n{tex}") from error
+    spaced = re.sub(r"\\log(?= ?[a-z])", r"\\log\\,", tex.strip())
+    found = convert(spaced, display="block" if block else "inline")
+    if "\\" in found:  # a command that was not understood stands as it is
+        raise ExtensionError(f"equation that cannot be drawn: {tex}")
+    return found
 
 
 def visit_math(self, node):
@@ -20,11 +23,8 @@ def visit_math(self, node):
 
 
 def visit_displaymath(self, node):
-    """An equation on lines of its own."""
-    tex = node.astext()
-    if "\\\\" in tex and "\\begin" not in tex:
-        tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"
-    self.body.append(f'<div class="equation">{mathml(tex, block=True)}</div>')
+    """An equation on a line of its own."""
+    self.body.append(f'<div class="equation">{mathml(node.astext(), block=True)}</div>')
     raise nodes.SkipNode
 
 
