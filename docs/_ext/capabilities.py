@@ -97,8 +97,7 @@ def abilities(estimator, y, method):
         array_api = takes(array_api_strict.asarray(X))
     return {
         "missing blocks": fitted_to_some is not None,
-        "pandas": takes(pd.DataFrame(X, columns=names)),
-        "polars": takes(pl.DataFrame(X, schema=names)),
+        "frames": takes(pd.DataFrame(X, columns=names)) and takes(pl.DataFrame(X, schema=names)),
         "Dask": takes(dask.array.from_array(X, chunks=(50, X.shape[1]))),
         "array API": array_api,
         "sparse": takes(sparse.csr_array(X)),
