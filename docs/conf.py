@@ -24,8 +24,9 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "mathml",  # the last two are in _ext
+    "mathml",  # the last three are in _ext
     "links",
+    "gallery",
 ]
 exclude_patterns = ["_build", "README.md", "examples/*.rst"]
 templates_path = ["_templates"]

@@ -6,7 +6,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in tests/conftest.py
 
-collect_ignore = ["conf.py", "_ext", "_build", "examples", "auto_examples", "generated"]
+collect_ignore = ["conf.py", "_ext", "_build", "images", "examples", "auto_examples", "generated"]
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ strapped on a little differently.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -69,11 +69,11 @@ model = CrossModalTransferClassifier(
 # %%
 # Judged by person
 # ----------------
-# ``TransferSplit`` around ``GroupKFold`` tests one person at a time. Beside the transfer stand
-# what one would write otherwise, a classifier of the watch's decisions, and one that was given
-# the labels of the pairs.
+# ``TransferSplit`` around ``LeaveOneGroupOut`` tests one person at a time. Beside the transfer
+# stand what one would write otherwise, a classifier of the watch's decisions, and one that was
+# given the labels of the pairs.
 
-by_person = TransferSplit(GroupKFold(4), modalities=modalities, target="phone")
+by_person = TransferSplit(LeaveOneGroupOut(), modalities=modalities, target="phone")
 scores = {"skalign": cross_val_score(model, X, y, groups=person, cv=by_person)}
 
 pairs, known = (person >= 4) & (person < 8), person < 4
