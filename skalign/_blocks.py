@@ -75,6 +75,65 @@ class Blocks:
             )
         return first, second
 
+    def roles(self, source, target) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Positions of the sources, and of the targets: one modality each, or several."""
+        given = {"source": source, "target": target}
+        roles = [self._several(value, parameter) for parameter, value in given.items()]
+        both = set(roles[0]) & set(roles[1])
+        if both:
+            name = self.names[min(both)]
+            raise ValueError(
+                f"source={source!r} and target={target!r} both name the modality {name!r}: there "
+                "is nothing to transfer."
+            )
+        return roles[0], roles[1]
+
+    def _several(self, modalities, parameter) -> tuple[int, ...]:
+        if isinstance(modalities, str) or not isinstance(modalities, Sequence):
+            return (position_of(modalities, self.names, parameter),)
+        found = tuple(position_of(m, self.names, parameter) for m in modalities)
+        if not found or len(set(found)) < len(found):
+            raise ValueError(
+                f"{parameter}={modalities!r} must be a modality, or several different ones."
+            )
+        return found
+
+
+def chains(present, sources, targets=None) -> dict[int, int | None]:
+    """From which modality each other one is reached, those first that are reached first.
+
+    ``None`` stands for the sources themselves. A modality is reached from another if rows have
+    both; of several that are as near to a source the one with most such rows counts.
+
+    Parameters
+    ----------
+    present : ndarray of bool, shape (n, M)
+        Which rows have which modality.
+    sources : sequence of int
+    targets : sequence of int, optional
+        Modalities that are to be reached: what leads to none of them is left out.
+    """
+    shared = present.T.astype(np.int64) @ present
+    told = present[:, list(sources)].any(axis=1).astype(np.int64) @ present
+    found: dict[int, int | None] = {
+        m: None for m in range(len(shared)) if told[m] and m not in sources
+    }
+    last = list(found)
+    while last:
+        left = [m for m in range(len(shared)) if m not in found and m not in sources]
+        near = {m: last[int(np.argmax(shared[m, last]))] for m in left}
+        near = {m: k for m, k in near.items() if shared[m, k]}
+        found |= near
+        last = list(near)
+    if targets is None:
+        return found
+    needed = set()
+    for m in targets:
+        while m is not None and m in found:
+            needed.add(m)
+            m = found[m]
+    return {m: k for m, k in found.items() if m in needed}
+
 
 def position_of(modality: Any, names: Sequence[str], parameter: str) -> int:
     """Position of a modality given by position (negative counts from the end) or name."""

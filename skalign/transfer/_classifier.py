@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from .._blocks import chains
 from .._utils._labels import UNLABELLED, known_labels
 from .._utils._validation import (
     check_option,
@@ -26,8 +27,7 @@ from ..alignment._given import blocks_of, given_aligner
 from ..moments import _dask as collections
 from . import _modality_classifier as modality
 from ._dask import drawn
-from ._distillation import distil
-from ._mixture import fit_mixture, gaussian_models, with_classes, within_classes
+from ._distillation import distil, distil_components
 from ._modality_classifier import ModalityClassifier, Predictor
 from ._source import (
     frozen,
@@ -38,6 +38,9 @@ from ._source import (
     with_seed,
 )
 from ._task import anchor_folds, nothing_shared, transfer_task, with_anchors
+
+# Discriminants that stand beside given components.
+ALONE = {"directions": False, "forest": False}
 
 
 class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -80,13 +83,16 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         classes of several modes. ``None`` takes one component per class.
     target_space : {"whole", "aligned"}, default="whole"
         What of the target is looked at: all of it, or the aligned dimensions alone.
-    source : int or str, default=0
-        Modality that ``estimator`` reads, by position or name.
-    target : int or str, default=1
-        Modality to predict from, by position or name.
+    source : int, str or sequence of these, default=0
+        Modality that ``estimator`` reads, by position or name. Of several each has its own clone
+        of it, and the mean of what they say counts. One that shares no row with the target is
+        joined to it by a chain of other modalities, each of which learns from the one before.
+    target : int, str or sequence of these, default=1
+        Modality to predict from, by position or name. Of several all are learned, and those that
+        a row has are joined as with ``predict_from="available"``.
     predict_from : {"target", "available"}, default="target"
         ``"target"`` never looks at another block. ``"available"`` joins all modalities that a row
-        has, the source's own word among them, as independent given the class.
+        has, the sources' own word among them, as independent given the class.
     target_labels : {"unpaired", "all", "none"}, default="unpaired"
         Labels that teach a target directly: those of rows that have it and lack the source, of
         pairs, too, or none. By default those of pairs reach it through the source alone, so that
@@ -105,7 +111,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     classes_ : ndarray of shape (n_classes,)
         Labels, of the source classifier and of ``y``.
     estimator_ : classifier
-        The fitted source classifier.
+        The fitted source classifier; of several sources the first one's.
+    estimators_ : dict of int to classifier
+        One for each source, by position.
     aligner_ : NullSpaceAligner
         The fitted aligner.
     mixture_ : estimator of sklearn.mixture
@@ -117,18 +125,23 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         The answer for rows without their target: ``class_prior``, or its estimate from the pairs.
     target_classifier_ : ModalityClassifier
         A classifier over the target's columns alone, as `fit` was given them: the thing to deploy.
-        What stands before the transfer in a pipeline stands before this one, too.
+        What stands before the transfer in a pipeline stands before this one, too. Of several
+        targets the first one's; ``classifiers_`` has all.
     classifiers_ : dict of int to ModalityClassifier
         One for each modality that predictions are made from, by position; with
-        ``predict_from="available"`` of all modalities but the source.
+        ``predict_from="available"`` of all modalities but the sources.
     source_, target_ : int
-        Positions of the source and the target.
+        Positions of the source and the target, the first where there are several.
+    sources_, targets_ : tuple of int
+        Positions of all of them.
     source_inverse_temperature_ : float
         Power of the source's probabilities beside others: below one where it is surer than right
-        on labelled rows held out; one where it is frozen, or ``predict_from="target"``.
+        on labelled rows held out; one where it is frozen, or ``predict_from="target"``. Of
+        several sources the least.
     agreement_ : float
         How far leave-one-out decisions of the target agree with the source on the pairs: 0 is
-        chance, 1 the most that the source's doubt allows. Only where ``mixture`` is None.
+        chance, 1 the most that the source's doubt allows. Only where ``mixture`` is None. Along a
+        chain, with the modality before it.
     n_features_in_ : int
         Number of columns of ``X``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -172,8 +185,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         aligner: Any = None,
         mixture: Any = None,
         target_space: Literal["whole", "aligned"] = "whole",
-        source: int | str = 0,
-        target: int | str = 1,
+        source: Any = 0,
+        target: Any = 1,
         predict_from: Literal["target", "available"] = "target",
         target_labels: Literal["unpaired", "all", "none"] = "unpaired",
         class_prior: Any = "auto",
@@ -218,8 +231,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         Raises
         ------
         ValueError
-            If no labelled row has the source modality, if these hold a single class, or if fewer
-            than two rows have every modality.
+            If no labelled row has the source modality, if these hold a single class, or if
+            neither pairs nor a chain of pairs join source and target.
         """
         self._check_parameters()
         with restored_on_error(self.__dict__):
@@ -341,13 +354,13 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         template, options = collections.table_of(X, least=2)
         table = validate_data(self, template, reset=True, **options)
         blocks = blocks_of(aligner, is_frozen, table, self.n_features_in_)
-        roles = blocks.two_positions(self.source, self.target)
-        self.source_, self.target_ = roles[0], roles[1]
+        self.sources_, self.targets_ = blocks.roles(self.source, self.target)
+        self.source_, self.target_ = self.sources_[0], self.targets_[0]
         aligner._check_parameters()
         if y is None and not frozen(self.estimator):
             known_labels(None, type(self).__name__)  # raises, before rows are read
         every = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
-        table, y, rows = drawn(every, table, y, self.source_, type(self).__name__)
+        table, y, rows = drawn(every, table, y, self.sources_, type(self).__name__)
         if y is None:
             y = np.full(len(table), UNLABELLED)
         y, known = known_labels(y, type(self).__name__)
@@ -358,10 +371,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             seen = every if weighted else every.unweighted()
             aligner._learn(seen, column_names(template), self.__dict__)
         self._say(f"source: {known.sum():,} labelled rows of {len(y):,}")
-        estimator = with_seed(clone(self._estimator()), self.random_state)
-        asked = roles, to_estimator, self.predict_from == "available", self.target_labels
-        self.classes_, soft = soft_labels(estimator, blocks.select(table), y, known, rows, *asked)
-        self.estimator_, self.aligner_ = estimator, aligner
+        each = {m: with_seed(clone(self._estimator()), self.random_state) for m in self.sources_}
+        asked = self.targets_, to_estimator, self.predict_from == "available", self.target_labels
+        self.classes_, soft = soft_labels(each, blocks.select(table), y, known, rows, *asked)
+        self.estimator_, self.estimators_, self.aligner_ = each[self.source_], each, aligner
         self.source_inverse_temperature_ = soft.power
         return soft if weighted else replace(soft, rows=rows.unweighted())
 
@@ -370,35 +383,52 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
         ``options`` are those of :func:`skalign.transfer._distillation.distil`.
         """
-        wanted = np.flatnonzero(soft.present[soft.pairs].any(axis=0)).tolist()
-        wanted.remove(self.source_)
-        wanted = [self.target_] if self.predict_from == "target" else wanted
         for name in ("agreement_", "mixture_", "component_class_proba_"):
             self.__dict__.pop(name, None)  # of an earlier fit
         options["prior"] = given_prior(self.class_prior, self.classes_)
+        wanted = self.targets_ if self.predict_from == "target" else None
+        links = chains(soft.present[soft.weights > 0], self.sources_, wanted)
+        checked = {*links.values(), *self.targets_}
+        classifiers: dict[int, ModalityClassifier] = {}
+        for last in dict.fromkeys(links.values()):
+            told = soft if last is None else self._relayed(soft, last, classifiers[last])
+            together = [m for m, k in links.items() if k == last]
+            classifiers |= self._classifiers(told, together, checked, options)
+        self.classifiers_ = {m: c for m, c in classifiers.items() if m in (wanted or links)}
+        self.target_classifier_ = self.classifiers_[self.target_]
+        self.class_prior_ = self.target_classifier_.class_prior_
+
+    def _relayed(self, soft, m, classifier):
+        """What a modality says of its rows, to those that have no row with a source."""
+        rows = np.setdiff1d(np.flatnonzero(soft.present[:, m] & (soft.weights > 0)), soft.labelled)
+        return soft.relayed(m, rows, classifier._predict_proba(soft.block(m)[rows]))
+
+    def _classifiers(self, soft, wanted, checked, options):
+        """Classes of some modalities, all of which have rows with a source."""
         if self.mixture is None:
             models = {m: self._distilled(soft, m, options) for m in wanted}
-            self.agreement_ = models[self.target_].agreement
         else:
             mixture = with_seed(clone(self.mixture), self.random_state)
-            models = self._mixed(mixture, soft, wanted, options)
-        best = models[self.target_]
-        if nothing_shared(soft, (self.source_, self.target_), best.pvalue, self.classes_):
-            best = models[self.target_] = self._without_pairs(soft, best, options)
-        elif self.mixture is not None:
-            self.mixture_ = mixture
-            self.component_class_proba_ = best.predictor.component_class_proba
-        self.class_prior_ = best.class_prior
+            own, whole = options | ALONE, self.target_space == "whole"
+            classes = {m: self._distilled(soft, m, own) for m in wanted if whole}
+            main = self.target_ if self.target_ in wanted else wanted[0]
+            given = self.aligner_._encoders, wanted, main, classes, own
+            models = distil_components(mixture, soft, *given)
         told = self.classes_, soft.rows.blocks, getattr(self, "feature_names_in_", None)
-        self.classifiers_ = {
-            m: ModalityClassifier._from_model(model, m, *told) for m, model in models.items()
-        }
-        self.target_classifier_ = self.classifiers_[self.target_]
+        for m, best in models.items():
+            if m == self.target_ and self.mixture is None:
+                self.agreement_ = best.agreement
+            if m in checked and nothing_shared(soft, m, best.pvalue, self.classes_):
+                models[m] = self._without_pairs(soft, m, best, options)
+            elif m == self.target_ and self.mixture is not None:
+                self.mixture_ = mixture
+                self.component_class_proba_ = best.predictor.component_class_proba
+        return {m: ModalityClassifier._from_model(model, m, *told) for m, model in models.items()}
 
     def _distilled(self, soft, m, options):
         """Classes of a modality by discriminants of soft labels."""
         span = None if self.target_space == "whole" else self.aligner_.encoders_[m].coef_
-        task = transfer_task(soft, m, self.source_, span)
+        task = transfer_task(soft, m, span)
         folds = anchor_folds(task)
         if folds:
             held = [task.pairs[np.isin(task.inverse, fold)] for fold in folds]
@@ -406,12 +436,12 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             task = with_anchors(task, folds, carried)
         return distil(task, **options)
 
-    def _without_pairs(self, soft, best, options):
-        """Classes of the target by its own labels, or their prior."""
-        taught = soft.codes[soft.present[soft.labelled, self.target_]]
+    def _without_pairs(self, soft, m, best, options):
+        """Classes of a target by its own labels, or their prior."""
+        taught = soft.codes[soft.present[soft.labelled, m]]
         if len(np.unique(taught)) < 2:
             return modality.predict_prior_only(best)
-        return distil(transfer_task(soft, self.target_, self.source_, paired=False), **options)
+        return distil(transfer_task(soft, m, paired=False), **options)
 
     def _carried(self, soft, m, held):
         """Class means of the source carried over to a modality, had some pairs not been seen."""
@@ -422,25 +452,6 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             filled = self.aligner_._expected(soft.means[found], soft.rows if again else None, held)
             carried[found] = soft.rows.blocks.take(filled, m)
         return carried
-
-    def _mixed(self, mixture, soft, wanted, options):
-        """Classes of some modalities by components of the aligned space."""
-        alone = options | {"directions": False, "forest": False}
-        whole = self.target_space == "whole"
-        classes = {m: self._distilled(soft, m, alone) for m in wanted if whole}
-        X, weights = soft.rows.X[soft.pairs].astype(np.float64), soft.weights[soft.pairs]
-        encoders, mine = self.aligner_._encoders, soft.present[soft.pairs, self.target_]
-        aligned = encoders.transform(X)
-        proba = fit_mixture(mixture, aligned[mine], soft.posterior[mine], weights[mine])
-        resp = within_classes(mixture, aligned, proba, soft.posterior)
-        if not whole:
-            learned = X, wanted, resp, proba, weights
-            return gaussian_models(mixture, encoders, *learned, options["prior"])
-        even = np.full(len(proba), 1 / len(proba))
-        parts, linear = soft.of_components(resp), alone | {"kernel": False, "prior": even}
-        own = {m: distil(transfer_task(parts, m, self.source_), **linear) for m in wanted}
-        counts = weights @ resp
-        return {m: with_classes(classes[m], own[m], proba, counts) for m in wanted}
 
     def _say(self, what):
         if self.verbose:
@@ -462,9 +473,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
 
     def _predictor(self):
         blocks, fused = self.aligner_._blocks, self.predict_from == "available"
-        said = self.estimator_, self.classifiers_, self.classes_, self.class_prior_
+        said = self.estimators_, self.classifiers_, self.classes_, self.class_prior_
         power = self.source_inverse_temperature_
-        return Predictor(blocks, self.source_, self.target_, *said, power, fused)
+        return Predictor(blocks, self.targets_, *said, power, fused)
 
     def _mapped(self, function, X, n_columns, dtype):
         """A function of rows, which are in memory, or of chunks when asked for."""

@@ -23,7 +23,7 @@ from ..moments._rows import ArrayRows
 MOST_ROWS = 100_000
 
 
-def drawn(rows, table, y, source: int, name: str):
+def drawn(rows, table, y, sources, name: str):
     """Rows in memory that the rest of a transfer looks at: all of an array, some of a collection.
 
     Parameters
@@ -32,7 +32,7 @@ def drawn(rows, table, y, source: int, name: str):
     table : array or dataframe
         ``X`` validated; of a collection its columns.
     y : array-like, dask array or series, or None
-    source : int
+    sources : sequence of int
     name : str
         Of the estimator, for messages.
 
@@ -49,7 +49,7 @@ def drawn(rows, table, y, source: int, name: str):
     import dask
 
     labels = set() if y is None else _labels_of(y, name)
-    known = {"blocks": rows.blocks, "source": source, "labels": labels}
+    known = {"blocks": rows.blocks, "sources": sources, "labels": labels}
     each = {"y": y, "sample_weight": rows.sample_weight}
     counts = np.array(dask.compute(*tasks(partial(_counts, **known), rows.X, **each)))
     ends = np.cumsum(counts, axis=0)
@@ -100,10 +100,11 @@ def _values(y):
     return {None if is_blank(value) else value for value in y.tolist()}
 
 
-def _kinds(chunk, y, sample_weight, blocks, source, labels):
+def _kinds(chunk, y, sample_weight, blocks, sources, labels):
     """Kinds of each row, as the module lists them: (4, n). And which are labelled: (n,)."""
     present = presence(read_array(checked(chunk, FLOATS), blocks), blocks)
-    has, several = present[:, source], present.sum(axis=1) > 1
+    has = present[:, list(sources)].any(axis=1)
+    others = np.delete(present, list(sources), axis=1).any(axis=1)
     known = np.zeros(len(chunk), dtype=bool)
     if labels:
         y = check_vector(y, len(chunk), "y")
@@ -114,7 +115,7 @@ def _kinds(chunk, y, sample_weight, blocks, source, labels):
         )
     weights = check_weights(sample_weight, len(chunk), some=False)
     counted = np.ones(len(chunk), dtype=bool) if weights is None else weights > 0
-    kinds = [known & has, has & several, ~has, has & ~several & ~known]
+    kinds = [known & has, has & others, ~has, has & ~others & ~known]
     return np.array(kinds) & counted, known
 
 
@@ -133,7 +134,7 @@ def _taken(chunk, picks, y, sample_weight, **known):
     alone = kinds[1] & ~drawn[1]  # drawn for the label, not as pairs
     hidden = np.zeros((len(rows), chunk.shape[1]), dtype=bool)
     for m in range(len(known["blocks"])):
-        if m != known["source"]:
+        if m not in known["sources"]:
             hidden[:, known["blocks"].of_table(m)] = alone[:, None]
     if hasattr(chunk, "iloc"):
         X = chunk.iloc[rows]

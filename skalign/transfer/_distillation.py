@@ -53,7 +53,9 @@ from ._discriminant import (
 )
 from ._ensemble import forest_of, with_other_views
 from ._kernel import Options, kernel_lda, log_prior, of_features, pooled_model
-from ._task import TargetModel, TransferTask
+from ._mixture import fit_mixture, gaussian_models, with_classes, within_classes
+from ._source import SoftLabels
+from ._task import TargetModel, TransferTask, transfer_task
 
 # Rows that lack the source count as so many times the pairs at most, all of them together, and
 # so many of them take part, or so many times the pairs.
@@ -208,3 +210,38 @@ def some_unpaired(X, weights, paired_weights):
     rows = spread_rows(len(X), most)
     share = UNPAIRED_WEIGHT * paired_weights.sum() / weights.sum()
     return X[rows], weights[rows] * min(1.0, share) * (weights.sum() / weights[rows].sum())
+
+
+def distil_components(mixture, soft: SoftLabels, encoders, wanted, main: int, classes, options):
+    """Models of some modalities by components of the aligned space, which are fitted here.
+
+    Parameters
+    ----------
+    mixture : estimator of sklearn.mixture
+    soft : SoftLabels
+    encoders : Encoders
+        Of the aligner.
+    wanted : list of int
+        The modalities.
+    main : int
+        The one whose pairs the mixture is fitted to.
+    classes : dict of int to TargetModel
+        Their classes by discriminants; empty where nothing but the aligned space is looked at.
+    options : dict
+        Of :func:`distil`.
+
+    Returns
+    -------
+    dict of int to TargetModel
+    """
+    X, weights = soft.rows.X[soft.pairs].astype(np.float64), soft.weights[soft.pairs]
+    aligned, mine = encoders.transform(X), soft.present[soft.pairs, main]
+    proba = fit_mixture(mixture, aligned[mine], soft.posterior[mine], weights[mine])
+    resp = within_classes(mixture, aligned, proba, soft.posterior)
+    if not classes:
+        given = mixture, encoders, X, wanted, resp, proba, weights
+        return gaussian_models(*given, options["prior"])
+    even = np.full(len(proba), 1 / len(proba))
+    parts, linear = soft.of_components(resp), options | {"kernel": False, "prior": even}
+    own = {m: distil(transfer_task(parts, m), **linear) for m in wanted}
+    return {m: with_classes(classes[m], own[m], proba, weights @ resp) for m in wanted}

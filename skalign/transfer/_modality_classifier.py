@@ -18,7 +18,7 @@ from ._components import GaussianComponents
 from ._ensemble import Forest, directions, mean_proba, power_of
 from ._kernel import DistilledModel
 from ._mixture import MixtureModel
-from ._source import SURE, over_all_classes, source_posterior
+from ._source import SURE, named, over_all_classes, source_posterior
 from ._task import TargetModel
 
 # Rows that are classified at a time, or more: bounds the memory of densities.
@@ -285,30 +285,29 @@ class Predictor:
     """All that predictions from rows of several modalities take."""
 
     blocks: Blocks
-    source: int
-    target: int
-    estimator: Any  # of the source
+    targets: tuple[int, ...]
+    estimators: dict[int, Any]  # of the sources
     classifiers: dict[int, ModalityClassifier]  # of the other modalities
     classes: np.ndarray
     class_prior: np.ndarray
     source_power: float
-    fused: bool  # whether all modalities speak, or the target alone
+    fused: bool  # whether all modalities speak, or the targets alone
 
     def predict_proba(self, table, X):
         """Class probabilities of the rows of a table; of those that lack all of it, the prior."""
         present = presence(X, self.blocks)
-        modalities = [self.source, *self.classifiers] if self.fused else [self.target]
+        modalities = [*self.estimators, *self.classifiers] if self.fused else self.targets
         said = list(self.what_each_says(table, X, present, modalities))
         powers = [
-            self.source_power if m == self.source else self.classifiers[m].inverse_temperature_
+            self.source_power if m in self.estimators else self.classifiers[m].inverse_temperature_
             for m in modalities
         ]
-        start = self.classifiers[self.target].assumed_prior_
+        start = self.classifiers[self.targets[0]].assumed_prior_
         proba, usable = fuse(said, powers, start, self.class_prior)
         missing = len(X) - int(usable.sum())
         if missing:
-            name = self.blocks.names[self.target]
-            lacking = "every modality" if self.fused else f"the target {name!r}"
+            name = named(self.blocks.names, self.targets)
+            lacking = "every modality" if self.fused else f"the target {name}"
             warnings.warn(
                 f"{missing} of {len(X)} rows lack {lacking}, the first is row "
                 f"{np.flatnonzero(~usable)[0]}: they get the class prior. To cross-validate, let "
@@ -319,9 +318,9 @@ class Predictor:
         return proba
 
     def both_say(self, table):
-        """Rows that are pairs, and their class probabilities by the source and by the target."""
+        """Rows that are pairs, and their class probabilities by source and target, the first."""
         X = read_array(table, self.blocks)
-        present, both = presence(X, self.blocks), (self.source, self.target)
+        present, both = presence(X, self.blocks), [next(iter(self.estimators)), self.targets[0]]
         pairs = np.flatnonzero(present[:, both].all(axis=1))
         table = select(table, slice(None), pairs)
         return pairs, *self.what_each_says(table, X[pairs], present[pairs], both)
@@ -331,10 +330,13 @@ class Predictor:
         for m in modalities:
             proba = np.full((len(X), len(self.classes)), np.nan)
             rows = np.flatnonzero(present[:, m])
-            if len(rows) and m == self.source:
+            if len(rows) and m in self.estimators:
                 block = select(self.blocks.select(table), self.blocks.columns[m], rows)
-                own = source_posterior(self.estimator, block, rows)
-                proba[rows] = over_all_classes(self.estimator.classes_, self.classes, own)[1]
+                own, known = (
+                    source_posterior(self.estimators[m], block, rows),
+                    self.estimators[m].classes_,
+                )
+                proba[rows] = over_all_classes(known, self.classes, own)
             elif len(rows):
                 block = take_rows(self.blocks.take(X, m), rows)
                 proba[rows] = self.classifiers[m]._predict_proba(block)

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from .._blocks import presence, select
+from .._blocks import chains, presence, select
 from .._utils._array_api import vector_as_numpy
 from .._utils._labels import is_blank, known_classes, plain_labels
 from .._utils._rows import different_rows, own_order
@@ -34,16 +34,34 @@ class SoftLabels:
     rows: ArrayRows
     present: np.ndarray  # (n, M)
     weights: np.ndarray  # (n,)
-    pairs: np.ndarray  # rows that have the source and another modality
+    pairs: np.ndarray  # rows that have a source and another modality
     posterior: np.ndarray  # (len(pairs), C)
-    means: np.ndarray  # (C, n_features): of rows of the source alone, by the class it gives them
-    labelled: np.ndarray  # rows with a label that lack the source
+    means: np.ndarray  # (C, n_features): of rows of sources alone, by the class these give them
+    labelled: np.ndarray  # rows with a label that lack every source
     codes: np.ndarray  # (len(labelled),): their classes
-    power: float = 1.0  # of the source's probabilities beside other modalities
+    sources: tuple[int, ...] = (0,)
+    power: float = 1.0  # of the sources' probabilities beside other modalities
 
     def block(self, m: int) -> np.ndarray:
         """A modality of all rows."""
         return self.rows.blocks.take(self.rows.X, m)
+
+    @property
+    def told(self) -> np.ndarray:
+        """Which rows have a source."""
+        return np.asarray(self.present[:, self.sources].any(axis=1))
+
+    def of_sources(self) -> np.ndarray:
+        """Blocks of the sources side by side, zero where there is none."""
+        blocks = [self.block(m) for m in self.sources]
+        if len(blocks) == 1 and not len(self.labelled):
+            return blocks[0]  # of pairs alone, all of which have it
+        here = [self.present[:, [m]] for m in self.sources]
+        return np.hstack([np.where(h, X, 0) for h, X in zip(here, blocks, strict=True)])
+
+    def relayed(self, m: int, rows, posterior) -> "SoftLabels":
+        """Rows of a modality whose classes are told by its own model, in place of the source."""
+        return replace(self, sources=(m,), pairs=rows, posterior=posterior)
 
     def of_components(self, resp) -> "SoftLabels":
         """The same pairs by components within classes, which no label tells."""
@@ -83,22 +101,22 @@ def with_seed(estimator, random_state):
 
 
 def soft_labels(
-    estimator,
+    estimators,
     table,
     y,
     known,
     rows: ArrayRows,
-    roles,
+    targets,
     params,
     calibrated=False,
     target_labels="unpaired",
 ):
-    """Step 1: fit the source classifier, and ask it what it thinks of the pairs.
+    """Step 1: fit the classifiers of the sources, and ask what they think of the pairs.
 
     Parameters
     ----------
-    estimator : classifier
-        Unfitted, or frozen; is fitted here.
+    estimators : dict of int to classifier
+        One for each source, by position; unfitted, or frozen. Are fitted here.
     table : array or dataframe
         All rows as the user gave them, without columns that no modality selects.
     y : ndarray of shape (n,)
@@ -106,60 +124,94 @@ def soft_labels(
         Which rows have a label.
     rows : ArrayRows
         The same rows.
-    roles : tuple of int
-        Positions of source and target.
+    targets : sequence of int
+        Positions of the targets.
     params : dict
         Metadata of the fit, one value a row.
     calibrated : bool
-        Whether the source is to stand beside other modalities.
+        Whether sources are to stand beside other modalities.
     target_labels : {"unpaired", "all", "none"}
         Which labels teach other modalities: with ``"all"`` those of pairs stand in place of what
-        the source says of them.
+        the sources say of them.
 
     Returns
     -------
     classes : ndarray of shape (C,)
-        Of the source classifier and of the labels.
+        Of the sources' classifiers and of the labels.
     soft : SoftLabels
     """
-    blocks, present, (source, target) = rows.blocks, presence(rows.X, rows.blocks), roles
+    present, sources = presence(rows.X, rows.blocks), tuple(estimators)
     weights = np.ones(len(y)) if rows.weights is None else rows.weights
-    has = present[:, source] & (weights > 0)
-    if not np.any(has & present[:, target]):
-        raise ValueError(
-            f"X has no pairs: no row has both the source {blocks.names[source]!r} and the target "
-            f"{blocks.names[target]!r}."
-        )
-    labelled, pairs = np.flatnonzero(known & has), np.flatnonzero(has & (present.sum(axis=1) > 1))
-    params = {key: np.asarray(vector_as_numpy(v))[labelled] for key, v in params.items()}
-    columns = blocks.columns[source]
-    seen = select(table, columns, labelled)
-    _fit(estimator, seen, y[labelled], params, blocks.names[source])
-    power = 1.0
-    if calibrated:
-        X = blocks.take(rows.X, source)[labelled].astype(np.float64)
-        power = held_out_power(estimator, seen, X, y[labelled], weights[labelled], params)
-    posterior = source_posterior(estimator, select(table, columns, pairs), pairs)
-    classes, posterior = over_all_classes(estimator.classes_, y[known & (weights > 0)], posterior)
-    alone = np.flatnonzero(has & (present.sum(axis=1) == 1))
+    counted = weights > 0
+    told, others = present[:, sources].any(axis=1), np.delete(present, sources, 1).any(axis=1)
+    _check_chains(rows.blocks.names, present[counted], sources, targets)
+    mine, powers = known & counted, []
+    for m in sources:
+        seen = rows, m, np.flatnonzero(mine & present[:, m]), params
+        powers.append(_taught(estimators[m], table, y, *seen, calibrated))
+    pairs, alone = (np.flatnonzero(told & counted & kind) for kind in (others, ~others))
+    classes = classes_of([c.classes_ for c in estimators.values()], y[known & counted])
+    posterior = said_by_sources(estimators, table, present, rows.blocks, pairs, classes)
     means = np.full((len(classes), rows.shape[1]), np.nan)
     if len(alone):
-        said = source_posterior(estimator, select(table, columns, alone), alone)
-        decided = np.asarray(estimator.classes_)[np.argmax(said, axis=1)]
-        own = blocks.indices(source)
-        for c, label in enumerate(classes):
-            mine = alone[decided == label]
-            if len(mine):
+        said = said_by_sources(estimators, table, present, rows.blocks, alone, classes)
+        decided = np.argmax(said, axis=1)
+        for m in sources:
+            own, here = rows.blocks.indices(m), present[alone, m]
+            for c in np.unique(decided[here]):
+                mine = alone[here & (decided == c)]
                 means[c, own] = weights[mine] @ rows.X[np.ix_(mine, own)] / weights[mine].sum()
-    others = known & ~present[:, source] & (weights > 0)
-    others = np.flatnonzero(others & (target_labels != "none"))
-    codes = np.searchsorted(classes, plain_labels(y[others]))
-    given = pairs, posterior, means, others, codes
+    untold = np.flatnonzero(known & ~told & counted & (target_labels != "none"))
+    codes = np.searchsorted(classes, plain_labels(y[untold]))
     if target_labels == "all":
-        told = known[pairs]
-        own = np.searchsorted(classes, plain_labels(y[pairs[told]]))
-        posterior[told] = np.eye(len(classes))[own]
-    return classes, SoftLabels(rows, present, weights, *given, power)
+        own = np.searchsorted(classes, plain_labels(y[pairs[known[pairs]]]))
+        posterior[known[pairs]] = np.eye(len(classes))[own]
+    given = pairs, posterior, means, untold, codes
+    return classes, SoftLabels(rows, present, weights, *given, sources, min(powers))
+
+
+def named(names, modalities) -> str:
+    """Names of some modalities, for messages."""
+    return " or ".join(repr(names[m]) for m in modalities)
+
+
+def _check_chains(names, present, sources, targets):
+    """Whether each target is reached from a source."""
+    found = chains(present, sources)
+    for m in targets:
+        if m not in found:
+            raise ValueError(
+                f"X has no pairs: no row has both the source {named(names, sources)} and the "
+                f"target {names[m]!r}, and no chain of other modalities joins them."
+            )
+
+
+def _taught(estimator, table, y, rows: ArrayRows, m: int, mine, params, calibrated) -> float:
+    """Fit the classifier of a source to some rows; the power of its probabilities."""
+    columns = rows.blocks.columns[m]
+    params = {key: np.asarray(vector_as_numpy(v))[mine] for key, v in params.items()}
+    seen = select(table, columns, mine)
+    _fit(estimator, seen, y[mine], params, rows.blocks.names[m])
+    if not calibrated:
+        return 1.0
+    X = rows.blocks.take(rows.X, m)[mine].astype(np.float64)
+    weights = np.ones(len(mine)) if rows.weights is None else rows.weights[mine]
+    return held_out_power(estimator, seen, X, y[mine], weights, params)
+
+
+def said_by_sources(estimators, table, present, blocks, rows, classes) -> np.ndarray:
+    """Class probabilities of some rows, each of which has a source; the mean where it has more."""
+    said = np.zeros((len(rows), len(classes)))
+    for m, estimator in estimators.items():
+        here = present[rows, m]
+        if here.any():
+            block = select(table, blocks.columns[m], rows[here])
+            said[here] += over_all_classes(
+                estimator.classes_, classes, source_posterior(estimator, block, rows[here])
+            )
+    if len(estimators) > 1:
+        said /= present[np.ix_(rows, tuple(estimators))].sum(axis=1, keepdims=True)
+    return said
 
 
 def _fit(estimator, block, labels, params, name):
@@ -220,7 +272,7 @@ def held_out_power(estimator, block, X, labels, weights, params) -> float:
             warnings.simplefilter("ignore")
             again.fit(select(block, slice(None), train), labels[train], **given)
         proba = source_posterior(again, select(block, slice(None), held), held)
-        said[held] = over_all_classes(again.classes_, known, proba)[1]
+        said[held] = over_all_classes(again.classes_, known, proba)
     log_proba, every, share = np.log(np.maximum(said, SURE)), np.arange(len(codes)), weights.sum()
     likelihood = [
         weights @ log_softmax(power * log_proba, axis=1)[every, codes] / share
@@ -296,16 +348,22 @@ def source_posterior(estimator, block, rows) -> np.ndarray:
     return proba / proba.sum(axis=1, keepdims=True)  # single precision
 
 
-def over_all_classes(known, labels, proba):
-    """Classes of the source and of the labels together, and ``proba`` over all of them."""
-    known = np.asarray(known)
-    if known.dtype.kind in "OUS" or labels.dtype.kind in "OUS":
-        kind = np.result_type(known, labels) if known.dtype.kind == labels.dtype.kind else object
-        known, labels = known.astype(kind), labels.astype(kind)
-    classes = known_classes(np.concatenate([known, labels])) if len(labels) else known
+def classes_of(known, labels) -> np.ndarray:
+    """Classes of several classifiers and of labels, together."""
+    every = [np.asarray(classes) for classes in known]
+    every += [labels] if len(labels) else []
+    if any(values.dtype.kind in "OUS" for values in every):
+        same = len({values.dtype.kind for values in every}) == 1
+        every = [v.astype(np.result_type(*every) if same else object) for v in every]
+    return every[0] if len(every) == 1 else known_classes(np.concatenate(every))
+
+
+def over_all_classes(known, classes, proba) -> np.ndarray:
+    """``proba``, over the classes that are known, over all of them."""
+    known = np.asarray(known).astype(classes.dtype)
     full = np.zeros((len(proba), len(classes)))
     full[:, np.searchsorted(classes, known)] = proba
-    return classes, full
+    return full
 
 
 def labelled_accuracy(predicted, y, classes, sample_weight) -> float:

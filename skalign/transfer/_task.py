@@ -24,7 +24,7 @@ from .._utils._linalg import orthonormal_rows, reciprocal
 from .._utils._rows import different_rows, own_order, spread_rows
 from ..alignment._significance import SIGNIFICANCE, shuffled_pvalue
 from ..alignment._whitening import signal_scale
-from ._source import SoftLabels
+from ._source import SoftLabels, named
 
 # Pairs that an anchor of a class is worth.
 ANCHOR_WEIGHTS = (5.0, 20.0)
@@ -118,26 +118,22 @@ class OtherViews:
     forest: Any = None  # Forest
 
 
-def transfer_task(
-    soft: SoftLabels, m: int, source: int, span=None, paired: bool = True
-) -> TransferTask:
+def transfer_task(soft: SoftLabels, m: int, span=None, paired: bool = True) -> TransferTask:
     """Standardize the different pairs of a modality, and its rows that lack the source.
 
     Parameters
     ----------
     soft : SoftLabels
-    m, source : int
+    m : int
     span : ndarray of shape (k, d), optional
         Maps whose span is all that may be looked at; None looks at the whole modality.
     paired : bool
-        Whether the source teaches; else labels of the modality do alone.
+        Whether sources teach; else labels of the modality do alone.
     """
     target, weights = soft.block(m), soft.weights
-    rows, posterior, unpaired = _rows_of(soft, m, source, paired)
-    of_source, codes = soft.block(source), np.full((len(target), 1), -1.0)
-    if len(soft.labelled):
-        codes[soft.labelled, 0] = soft.codes
-        of_source = np.where(soft.present[:, [source]], of_source, 0.0)
+    rows, posterior, unpaired = _rows_of(soft, m, paired)
+    of_source, codes = soft.of_sources(), np.full((len(target), 1), -1.0)
+    codes[soft.labelled, 0] = soft.codes
     first, total, inverse = different_rows((of_source, target, codes), rows, weights)
     certain = codes[rows[first], 0] >= 0
     if paired and np.count_nonzero(~certain) < 2:
@@ -170,7 +166,7 @@ def transfer_task(
     )
 
 
-def _rows_of(soft: SoftLabels, m: int, source: int, paired: bool):
+def _rows_of(soft: SoftLabels, m: int, paired: bool):
     """Rows whose classes are told, by the source or by a label, these classes, and the others."""
     mine, own = soft.present[soft.pairs, m] & paired, soft.present[soft.labelled, m]
     rows = np.append(soft.pairs[mine], soft.labelled[own])
@@ -178,13 +174,13 @@ def _rows_of(soft: SoftLabels, m: int, source: int, paired: bool):
     others = soft.present[:, m] & (soft.weights > 0)
     others[rows] = False
     if paired:
-        others &= ~soft.present[:, source]
+        others &= ~soft.told
     return rows, np.vstack([soft.posterior[mine], labels]), np.flatnonzero(others)
 
 
-def shared_pvalue(soft: SoftLabels, source: int, target: int) -> float:
-    """P-value of what the pairs of two modalities share linearly, whatever their classes."""
-    both = soft.block(source), soft.block(target)
+def shared_pvalue(soft: SoftLabels, target: int) -> float:
+    """P-value of what sources and target share linearly in pairs, whatever their classes."""
+    both = soft.of_sources(), soft.block(target)
     pairs = soft.pairs[soft.present[soft.pairs, target]]
     first, total, _ = different_rows(both, pairs, soft.weights)
     some = spread_rows(len(first), MOST_SHUFFLED)
@@ -194,26 +190,26 @@ def shared_pvalue(soft: SoftLabels, source: int, target: int) -> float:
     return shuffled_pvalue([X[own] for X in points], total[own])
 
 
-def nothing_shared(soft: SoftLabels, roles, pvalue: float, classes, stacklevel=4) -> bool:
-    """Whether pairs of source and target share nothing beyond chance, which is said.
+def nothing_shared(soft: SoftLabels, m: int, pvalue: float, classes, stacklevel=5) -> bool:
+    """Whether pairs of sources and a target share nothing beyond chance, which is said.
 
     Else the classes are named that no pair shows, and no label of the target.
 
     Parameters
     ----------
     soft : SoftLabels
-    roles : tuple of int
-        Positions of source and target.
+    m : int
+        Position of the target.
     pvalue : float
         Of the decisions that the target's model makes.
     classes : ndarray of shape (C,)
     """
-    mine = soft.present[soft.pairs, roles[1]]
-    (source, target), n_pairs = (soft.rows.blocks.names[m] for m in roles), np.count_nonzero(mine)
+    mine, names = soft.present[soft.pairs, m], soft.rows.blocks.names
+    source, target, n_pairs = named(names, soft.sources), names[m], np.count_nonzero(mine)
     pvalue = min(1.0, 2 * pvalue)  # of two tests
     if pvalue > SIGNIFICANCE:
-        pvalue = min(pvalue, 2 * shared_pvalue(soft, *roles))
-    taught = soft.codes[soft.present[soft.labelled, roles[1]]]
+        pvalue = min(pvalue, 2 * shared_pvalue(soft, m))
+    taught = soft.codes[soft.present[soft.labelled, m]]
     alone = f"those of its {len(taught)} labelled rows"
     without = alone if len(np.unique(taught)) > 1 else "the class prior"
     shown = np.bincount(soft.posterior[mine].argmax(axis=1), minlength=len(classes))
@@ -221,7 +217,7 @@ def nothing_shared(soft: SoftLabels, roles, pvalue: float, classes, stacklevel=4
     message = ""
     if pvalue > SIGNIFICANCE:
         message = (
-            f"Pairs of {source!r} and {target!r} share nothing beyond chance ({n_pairs} pairs, "
+            f"Pairs of {source} and {target!r} share nothing beyond chance ({n_pairs} pairs, "
             f"p-value {pvalue:.2g}): predictions are {without}. Check that rows are paired, or "
             "give more pairs."
         )

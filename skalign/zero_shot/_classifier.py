@@ -346,7 +346,7 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _drawn(self, every, table, y):
         """Rows in memory, their labels, and which have one."""
-        table, y, rows = drawn(every, table, y, self.source_, type(self).__name__)
+        table, y, rows = drawn(every, table, y, (self.source_,), type(self).__name__)
         labels, known = known_labels(y, type(self).__name__)
         check_consistent_length(table, labels)
         return rows, labels, known

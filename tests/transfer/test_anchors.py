@@ -47,7 +47,7 @@ def test_class_means_are_those_of_a_plain_loop(rng, weighted):
     weights = None if weights is None else weights.astype(float)
     rows = ArrayRows(X, weights, resolve(WIDTHS, 7))
     source = LogisticRegression()
-    classes, soft = soft_labels(source, X, y, known, rows, (0, 1), {})
+    classes, soft = soft_labels({0: source}, X, y, known, rows, (1,), {})
     sums, counts = np.zeros((4, 3)), np.zeros(4)
     for i in range(81):
         w = 1.0 if weights is None else weights[i]

@@ -130,7 +130,7 @@ def test_points_are_the_pairs_and_their_folds_go_together(rng):
     """Each pair is a point, standardized with the unpaired rows; numbers lead back to the rows."""
     X, counts = draw_rows(rng, repeats=True)
     soft = soft_labels_of(X, counts.astype(float), judge(rng, X))
-    task = transfer_task(soft, 1, 0)
+    task = transfer_task(soft, 1)
     np.testing.assert_array_equal(task.pairs, soft.pairs)
     assert sorted(task.inverse) == list(range(KINDS[0]))
     target = X[:, 2:]
@@ -151,8 +151,8 @@ def test_order_of_rows_leaves_a_task_as_it_is(rng):
     X, counts = draw_rows(rng, repeats=True)
     posterior, order = judge(rng, X), rng.permutation(len(X))
     weights = counts.astype(float)
-    plain = transfer_task(soft_labels_of(X, weights, posterior), 1, 0)
-    found = transfer_task(soft_labels_of(X[order], weights[order], posterior), 1, 0)
+    plain = transfer_task(soft_labels_of(X, weights, posterior), 1)
+    found = transfer_task(soft_labels_of(X[order], weights[order], posterior), 1)
     assert_same_task(found, plain, names=order)
 
 
@@ -162,11 +162,11 @@ def test_order_of_columns_leaves_a_task_as_it_is(rng):
     """Within blocks: coordinates change places, pairs do not."""
     X, counts = draw_rows(rng, repeats=True)
     posterior, weights = judge(rng, X), counts.astype(float)
-    plain = transfer_task(soft_labels_of(X, weights, posterior), 1, 0)
+    plain = transfer_task(soft_labels_of(X, weights, posterior), 1)
     own, columns = rng.permutation(2), rng.permutation(4)
     moved = X[:, np.append(own, 2 + columns)]
     soft = soft_labels_of(moved, weights, lambda source: posterior(source[:, np.argsort(own)]))
-    assert_same_task(transfer_task(soft, 1, 0), plain, columns)
+    assert_same_task(transfer_task(soft, 1), plain, columns)
 
 
 @few
@@ -175,13 +175,13 @@ def test_units_and_origins_leave_a_task_as_they_are(rng):
     """Of each feature its own."""
     X, counts = draw_rows(rng, repeats=True)
     posterior, weights = judge(rng, X), counts.astype(float)
-    plain = transfer_task(soft_labels_of(X, weights, posterior), 1, 0)
+    plain = transfer_task(soft_labels_of(X, weights, posterior), 1)
     unit = 10.0 ** rng.uniform(-6, 6, size=6)
     origin = unit * np.nanstd(X, axis=0) * rng.normal(size=6)
     soft = soft_labels_of(
         X * unit + origin, weights, lambda s: posterior((s - origin[:2]) / unit[:2])
     )
-    assert_same_task(transfer_task(soft, 1, 0), plain)
+    assert_same_task(transfer_task(soft, 1), plain)
 
 
 @few
@@ -190,13 +190,13 @@ def test_repeated_rows_and_weights_make_one_task(rng):
     """In any order, with more of a row in one place than in another; no weight is no row."""
     X, counts = draw_rows(rng, repeats=True)
     posterior, rows = judge(rng, X), rng.permutation(np.repeat(np.arange(len(X)), counts))
-    plain = transfer_task(soft_labels_of(X, counts.astype(float), posterior), 1, 0)
-    found = transfer_task(soft_labels_of(X[rows], np.ones(len(rows)), posterior), 1, 0)
+    plain = transfer_task(soft_labels_of(X, counts.astype(float), posterior), 1)
+    found = transfer_task(soft_labels_of(X[rows], np.ones(len(rows)), posterior), 1)
     assert_same_task(found, plain, names=rows)
     absent = np.vstack([X, 100 * rng.normal(size=(4, 6))])
     absent[-2:, :2] = np.nan
     weights = np.append(counts, np.zeros(4))
-    assert_same_task(transfer_task(soft_labels_of(absent, weights, posterior), 1, 0), plain)
+    assert_same_task(transfer_task(soft_labels_of(absent, weights, posterior), 1), plain)
 
 
 def test_two_different_pairs_are_needed():
@@ -204,4 +204,4 @@ def test_two_different_pairs_are_needed():
     X = np.vstack([np.ones((3, 6)), np.where(np.arange(6) < 2, np.nan, 2.0)])
     soft = soft_labels_of(X, np.ones(4), lambda source: np.full((len(source), 3), 1 / 3))
     with pytest.raises(ValueError, match="X has one pair of source and target"):
-        transfer_task(soft, 1, 0)
+        transfer_task(soft, 1)
