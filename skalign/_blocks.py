@@ -78,7 +78,7 @@ class Blocks:
     def roles(self, source, target) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Positions of the sources, and of the targets: one modality each, or several."""
         given = {"source": source, "target": target}
-        roles = [self._several(value, parameter) for parameter, value in given.items()]
+        roles = [self.positions(value, parameter) for parameter, value in given.items()]
         both = set(roles[0]) & set(roles[1])
         if both:
             name = self.names[min(both)]
@@ -88,7 +88,8 @@ class Blocks:
             )
         return roles[0], roles[1]
 
-    def _several(self, modalities, parameter) -> tuple[int, ...]:
+    def positions(self, modalities, parameter: str) -> tuple[int, ...]:
+        """Positions of a modality, or of several."""
         if isinstance(modalities, str) or not isinstance(modalities, Sequence):
             return (position_of(modalities, self.names, parameter),)
         found = tuple(position_of(m, self.names, parameter) for m in modalities)

@@ -16,7 +16,6 @@ from ..moments import _dask
 from ..moments._rows import Accumulated
 from . import _encoder
 from ._encoder import Encoders, ModalityEncoder
-from ._gaussian import Information
 from ._maps import align, check_options, warn_of_chance
 
 # What an alignment and the attributes of the estimator have in common.
@@ -361,7 +360,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Blocks of all modalities side by side; rows that lack one are left out.
+            Blocks of all modalities side by side. A row counts with the modalities that it has;
+            those with fewer than two are left out.
         y : object
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -374,10 +374,10 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         rows, _ = self._read(X, sample_weight, dtype=FLOATS)
-        total, weight = rows.fold(_encoder.latent_moment, _encoder.added, self._encoders)
-        if not weight > 0:
-            raise ValueError("X has no pairs: no row with a positive weight has every modality.")
-        return self._information.mean(total / weight)
+        moments = rows.fold(_encoder.latent_moments, _encoder.merged, self._encoders)
+        if not moments:
+            raise ValueError("X has no pairs: no row with a positive weight has two modalities.")
+        return self._encoders.mean_information(moments)
 
     def score_samples(self, X: Any) -> Any:
         """Pointwise mutual information between the modalities of each pair, in nats.
@@ -388,14 +388,15 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Blocks of all modalities side by side, all of them present.
+            Blocks of all modalities side by side, two of them present at least. A row is judged
+            by those it has.
 
         Returns
         -------
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self._mapped(_encoder.information_of_rows, X, None, information=self._information)
+        return self._mapped(_encoder.information_of_rows, X, None)
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -475,10 +476,6 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """Encoders by the name of their modality."""
         check_is_fitted(self)
         return Bunch(**dict(zip(self.modality_names_, self.encoders_, strict=True)))
-
-    @property
-    def _information(self):
-        return Information.of(self.latent_covariance_, len(self.encoders_))
 
     def _mapped(self, function, X, n_columns, **options):
         """A function of encoders and rows, of rows in memory or of chunks when asked for."""

@@ -194,6 +194,22 @@ class Encoders:
         parts = enumerate(zip(self.coefs, self.means, strict=True))
         return [as_numpy(affine(self.blocks.take(X, m), a.T, mean)) for m, (a, mean) in parts]
 
+    def latents(self, X, pattern) -> np.ndarray:
+        """Latents of all modalities side by side; zero for those beyond a pattern."""
+        Z = self.encode(X)
+        Z = [z if m in pattern else np.zeros_like(z) for m, z in enumerate(Z)]
+        return np.hstack(Z).astype(np.float64, copy=False)
+
+    def information(self, pattern) -> Information:
+        """Information between some modalities."""
+        return Information.of(self.latent_cov, len(self.blocks), pattern)
+
+    def mean_information(self, moments) -> float:
+        """Mean information of rows, by :func:`latent_moments`."""
+        total = sum(weight for _, weight in moments.values())
+        means = {p: self.information(p).mean(moment / w) for p, (moment, w) in moments.items()}
+        return float(sum(means[p] * (w / total) for p, (_, w) in moments.items()))
+
     def transform(self, X):
         """Mean of the encodings of the modalities that each row has; by one product."""
         maps, mean = np.zeros((self.blocks.n_features, self.n_components)), self._mean()
@@ -208,7 +224,7 @@ class Encoders:
     def impute(self, X):
         """Rows whose missing blocks are filled with their best linear estimate."""
         parts, positions = [], []
-        for rows, given in self._patterns(X):
+        for rows, given in _by_pattern(self.presence(X)):
             part = X[rows]
             if len(given) < len(self.blocks):
                 part = filled(part, self._expected(part, given))
@@ -225,7 +241,7 @@ class Encoders:
         """
         shared, out = self.shared, np.zeros(X.shape)
         sizes = [len(coef) for coef in shared.coefs]
-        for rows, given in self._patterns(X):
+        for rows, given in _by_pattern(self.presence(X)):
             Z = as_numpy(affine(filled(X[rows], self._mean()), self._maps(given), self._mean()))
             far = squared_length(shared.covariance, sizes, given, Z.astype(np.float64, copy=False))
             for m in set(range(len(self.blocks))) - set(given):
@@ -235,13 +251,6 @@ class Encoders:
                 left = np.sqrt(np.maximum(shared.variances[own] - explained, 0.0))
                 out[np.ix_(rows, own)] = np.outer(np.sqrt(1 + (1 + far) / n_pairs), left)
         return out
-
-    def _patterns(self, X):
-        """Rows that have the same modalities, and these."""
-        present = self.presence(X)
-        for pattern in np.unique(present, axis=0):
-            rows = np.flatnonzero((present == pattern).all(axis=1))
-            yield rows, np.flatnonzero(pattern).tolist()
 
     def inverse_transform(self, Z):
         """Features of all modalities from latents."""
@@ -322,32 +331,44 @@ def decoded_rows(table, encoders: Encoders):
     return encoders.inverse_transform(as_rows(np.asarray(table) if is_frame(table) else table))
 
 
-def information_of_rows(table, encoders: Encoders, information: Information):
-    """Pointwise mutual information of the pairs of a table."""
+def information_of_rows(table, encoders: Encoders):
+    """Pointwise mutual information of the modalities of each row of a table."""
     X = read_array(table, encoders.blocks)
-    lacking = np.argwhere(~encoders.presence(X))
+    present = encoders.presence(X)
+    lacking = np.flatnonzero(present.sum(axis=1) < 2)
     if len(lacking):
-        row, m = lacking[0]
+        row, name = lacking[0], encoders.blocks.names[present[lacking[0]].argmax()]
         raise ValueError(
-            f"row {row} lacks modality {encoders.blocks.names[m]!r}: give pairs, rows with every "
-            "modality."
+            f"row {row} has the modality {name!r} alone: give pairs, rows with two modalities or "
+            "more."
         )
-    Z = np.hstack(encoders.encode(X)).astype(np.float64, copy=False)
-    return from_numpy(information.of_rows(Z), X, X.dtype)
+    out = np.zeros(len(X))
+    for rows, pattern in _by_pattern(present):
+        Z = encoders.latents(X[rows], pattern)
+        out[rows] = encoders.information(pattern).of_rows(Z)
+    return from_numpy(out, X, X.dtype)
 
 
-def latent_moment(rows, encoders: Encoders):
-    """Second moment of the latents of the pairs among some rows, and the weight of these."""
+def latent_moments(rows, encoders: Encoders):
+    """Second moments of latents by what rows have, two modalities at least, and their weights."""
     X, weights = rows.X, np.ones(len(rows.X)) if rows.weights is None else rows.weights
-    Z = np.hstack(encoders.encode(X)).astype(np.float64, copy=False)
-    paired = np.isfinite(Z).all(axis=1)
-    if not paired.all():
-        paired = presence(X, rows.blocks).all(axis=1)
-    weights = np.where(paired, weights, 0.0)
-    Z = np.where(weights[:, None] > 0, Z, 0.0) * np.sqrt(weights)[:, None]
-    return Z.T @ Z, weights.sum()
+    found, weights = {}, as_numpy(weights)
+    for mine, pattern in _by_pattern(presence(X, rows.blocks) & (weights > 0)[:, None]):
+        if len(pattern) > 1:
+            Z = encoders.latents(X[mine], pattern) * np.sqrt(weights[mine])[:, None]
+            found[tuple(pattern)] = Z.T @ Z, weights[mine].sum()
+    return found
 
 
-def added(a, b):
-    """Moments of rows, and of some more."""
-    return tuple(left + right for left, right in zip(a, b, strict=True))
+def _by_pattern(present):
+    """Rows that have the same modalities, and these."""
+    for pattern in np.unique(present, axis=0):
+        rows = np.flatnonzero((present == pattern).all(axis=1))
+        yield rows, np.flatnonzero(pattern).tolist()
+
+
+def merged(a, b):
+    """Moments of rows by pattern, and of some more."""
+    zero = 0.0, 0.0
+    sums = (zip(a.get(p, zero), b.get(p, zero), strict=True) for p in {**a, **b})
+    return {p: tuple(x + y for x, y in s) for p, s in zip({**a, **b}, sums, strict=True)}

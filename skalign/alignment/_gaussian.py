@@ -137,7 +137,7 @@ class Information:
     matrix: np.ndarray
 
     @classmethod
-    def of(cls, latent_cov: np.ndarray, n_modalities: int) -> "Information":
+    def of(cls, latent_cov: np.ndarray, n_modalities: int, among=None) -> "Information":
         """The information that modalities carry about each other in the fitted model.
 
         Parameters
@@ -145,10 +145,16 @@ class Information:
         latent_cov : ndarray of shape (M k, M k)
             Covariance of the latents.
         n_modalities : int
+        among : sequence of int, optional
+            Modalities that are looked at, all by default. Latents of others count zero.
         """
         scale, noisy = _as_compared(latent_cov)
-        difference, log_ratio = np.linalg.inv(noisy), -np.linalg.slogdet(noisy)[1]
-        for m in range(n_modalities):
+        among = range(n_modalities) if among is None else among
+        mine = _latents_of(among, latent_cov, n_modalities)
+        both = noisy[np.ix_(mine, mine)]
+        difference, log_ratio = np.zeros_like(noisy), -np.linalg.slogdet(both)[1]
+        difference[np.ix_(mine, mine)] = np.linalg.inv(both)
+        for m in among:
             own = np.ix_(*[_latents_of([m], latent_cov, n_modalities)] * 2)
             difference[own] -= np.linalg.inv(noisy[own])
             log_ratio += np.linalg.slogdet(noisy[own])[1]

@@ -16,7 +16,7 @@ from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
-from .._blocks import position_of, resolve_table, select
+from .._blocks import resolve_table, select
 from .._utils._array_api import not_finite, vector_as_numpy
 from .._utils._labels import is_blank, known_labels
 from .._utils._validation import FLOATS, is_frame
@@ -51,8 +51,9 @@ class TransferSplit(BaseCrossValidator):
         Which columns of `X` belong to which modality, as in
         :class:`~skalign.NullSpaceAligner`: two halves, widths, or names and columns. This is
         about `X` as it is passed to the cross-validation, before any step of a pipeline.
-    target : int or str, default=1
-        Modality to predict from, by position or name. A row has it unless that block is all NaN.
+    target : int, str or sequence of these, default=1
+        Modality to predict from, by position or name, or several, of which a row has one or more. It
+        has one unless that block is all NaN.
 
     See Also
     --------
@@ -94,7 +95,7 @@ class TransferSplit(BaseCrossValidator):
     True
     """
 
-    def __init__(self, cv: Any = None, *, modalities: Any = None, target: int | str = 1) -> None:
+    def __init__(self, cv: Any = None, *, modalities: Any = None, target: Any = 1) -> None:
         self.cv = cv
         self.modalities = modalities
         self.target = target
@@ -201,7 +202,7 @@ class TransferSplit(BaseCrossValidator):
         check_consistent_length(X, y, groups)
         rows = np.flatnonzero(present & known)
         told = (
-            f"rows of X: {len(y)}, with the target {target!r}: {present.sum()}, with a label: "
+            f"rows of X: {len(y)}, with the target {target}: {present.sum()}, with a label: "
             f"{known.sum()}, with both: {len(rows)}"
         )
         if not len(rows):
@@ -220,16 +221,18 @@ class TransferSplit(BaseCrossValidator):
         if not is_frame(X):
             X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
         blocks = resolve_table(self.modalities, X)
-        target = position_of(self.target, blocks.names, "target")
+        targets = blocks.positions(self.target, "target")
+        present = np.zeros(len(X), dtype=bool)
         # Scattered NaN and words elsewhere are for the steps of a pipeline.
-        block = check_array(
-            select(X, blocks.of_table(target)),
-            dtype=FLOATS,
-            ensure_all_finite=False,
-            input_name="X",
-        )
-        _, _, missing = not_finite(block)
-        return X, ~missing, blocks.names[target]
+        for m in targets:
+            block = check_array(
+                select(X, blocks.of_table(m)),
+                dtype=FLOATS,
+                ensure_all_finite=False,
+                input_name="X",
+            )
+            present |= ~not_finite(block)[2]
+        return X, present, " or ".join(repr(blocks.names[m]) for m in targets)
 
 
 def _folds(cv, rows, given, groups, n_samples, told):

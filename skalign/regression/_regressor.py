@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._blocks import presence, select
+from .._blocks import select
 from .._utils._array_api import as_numpy, vector_as_numpy
 from .._utils._validation import (
     check_switch,
@@ -37,11 +37,14 @@ from ._source import (
 from ._target import learn_target, without_target
 from ._task import (
     Known,
+    TwoModalities,
     agreement_of,
     errors_of_truth,
     limits_of,
     noise_of,
+    path_between,
     prior_of,
+    relayed,
     transfer_task,
     variances,
     worth_of_labels,
@@ -97,8 +100,9 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         What stands before the transfer in a pipeline stands before this one, too.
     agreement_ : float or ndarray of shape (n_outputs,)
         R² between what the source says of the pairs and what the target says of them, each pair
-        left out in turn. Where it is zero or less, and no label of the target tells otherwise,
-        the mean is predicted, and `fit` warns.
+        left out in turn; along a chain, between the modality before the target and the target.
+        Where it is zero or less, and no label of the target tells otherwise, the mean is
+        predicted, and `fit` warns.
     source_mse_ : float or ndarray of shape (n_outputs,)
         Mean squared error of the source regressor on labelled rows held out; of one that is
         frozen on labelled rows. Only where there are any.
@@ -121,7 +125,8 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
     -----
     NaN in ``y`` marks an unlabelled row; of several outputs all must be known, or none. A labelled
     row that has the target and lacks the source teaches the target directly. Labels of pairs reach
-    the target through the source alone.
+    the target through the source alone. Where no row has both source and target, a chain of other
+    modalities joins them: each is a target of the one before, and what both err adds up.
 
     Examples
     --------
@@ -187,7 +192,7 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         """
         check_switch("verbose", self.verbose)
         with restored_on_error(self.__dict__):
-            self._learn_target(*self._fit_source_and_aligner(X, y, sample_weight, params))
+            self._learn_chain(*self._fit_source_and_aligner(X, y, sample_weight, params))
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -282,9 +287,10 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         self._say(f"source: {np.isfinite(y[:, 0]).sum():,} labelled rows of {len(table):,}")
         estimator = with_seed(clone(self._estimator()), self.random_state)
         self.estimator_, self.aligner_ = estimator, aligner
-        asked = blocks.select(table), y, flat, rows, to_estimator
-        known, source = self._ask_source(estimator, *asked)
-        return known, source, flat and known.said.shape[1] == 1, rows
+        path = path_between(rows, self.source_, self.target_)
+        asked = blocks.select(table), y, flat, rows, path[:2], to_estimator
+        known, source, y = self._ask_source(estimator, *asked)
+        return known, source, y, flat and known.said.shape[1] == 1, rows, path
 
     def _responses(self, y, n):
         if y is not None:
@@ -296,42 +302,38 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
             )
         return np.full((n, 1), np.nan), True
 
-    def _ask_source(self, estimator, table, y, flat, rows, params):
+    def _ask_source(self, estimator, table, y, flat, rows, both, params):
         """Step 1: fit the source, and ask it about the pairs and about rows held out."""
-        blocks, m, k = rows.blocks, self.source_, self.target_
-        present = presence(rows.X, blocks)[:, [m, k]]
-        weights = np.ones(len(table)) if rows.weights is None else rows.weights
-        present &= (weights > 0)[:, None]
-        pairs, alone = np.flatnonzero(present.all(axis=1)), np.flatnonzero(present @ [-1, 1] > 0)
-        if len(pairs) == 0:
-            raise ValueError(
-                f"X has no pairs: no row has both the source {blocks.names[m]!r} and the target "
-                f"{blocks.names[k]!r}."
-            )
-        X1, X2 = (blocks.take(rows.X, j).astype(np.float64, copy=False) for j in (m, k))
-        labelled = np.flatnonzero(np.isfinite(y[:, 0]) & present[:, 0])
+        blocks, m, seen = rows.blocks, self.source_, TwoModalities.of(rows, *both)
+        labelled = np.flatnonzero(np.isfinite(y[:, 0]) & seen.present[:, 0])
         params = {key: np.asarray(vector_as_numpy(v))[labelled] for key, v in params.items()}
-        columns, own = blocks.columns[m], (y[labelled], weights[labelled])
+        columns, own = blocks.columns[m], (y[labelled], seen.weights[labelled])
         block, default = select(table, columns, labelled), self.estimator is None
-        seen = Labelled(block, X1[labelled], *own, params, flat, default)
-        fit_source(estimator, seen, blocks.names[m])
-        asked = select(table, columns, pairs)
+        labels = Labelled(block, seen.source[labelled], *own, params, flat, default)
+        fit_source(estimator, labels, blocks.names[m])
+        asked = select(table, columns, seen.pairs)
         said = source_said(estimator, asked, None if np.isnan(y).all() else y.shape[1])
         if said.shape[1] != y.shape[1]:
             y = np.full((len(y), said.shape[1]), np.nan)
-            seen = replace(seen, y=y[labelled])
-        source = held_out(estimator, seen, asked, said)
+            labels = replace(labels, y=y[labelled])
+        source = held_out(estimator, labels, asked, said)
         folds = np.zeros(len(y), dtype=int)
         folds[labelled] = source.folds
-        known = Known(
-            X1[pairs], X2[pairs], weights[pairs], said, source.of_others, y[pairs], folds[pairs],
-            X2[alone], weights[alone], y[alone],
-        )  # fmt: skip
-        return known, source
+        return seen.known(said, source.of_others, y, folds), source, y
 
-    def _learn_target(self, known: Known, source: HeldOut, flat: bool, rows):
-        """Steps 2 and 3: the model of the target, and how far it errs."""
-        self._say(f"target: {len(known.said):,} pairs")
+    def _learn_chain(self, known: Known, source: HeldOut, y, flat: bool, rows, path):
+        """Steps 2 and 3 for each modality on the way to the target, and for the target."""
+        self.__dict__.pop("source_mse_", None)  # of an earlier fit
+        for m, k, following in zip(path, path[1:], path[2:], strict=False):
+            regressor = self._learn_target(known, source, flat, rows, m, k)
+            seen = TwoModalities.of(rows, k, following)
+            mean, std = regressor._predict(seen.source[seen.pairs], with_std=True)
+            known, source = relayed(seen, mean, std, source, y)
+        self.target_regressor_ = self._learn_target(known, source, flat, rows, *path[-2:])
+
+    def _learn_target(self, known: Known, source: HeldOut, flat: bool, rows, m: int, k: int):
+        """The model of modality k, by what m says, and how far it errs."""
+        self._say(f"{rows.blocks.names[k]}: {len(known.said):,} pairs")
         task, pairing = transfer_task(known, rows.eps, None)
         model = learn_target(task)
         noise, agreement = noise_of(task, model), agreement_of(task, model)
@@ -343,31 +345,27 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         if (nothing := agreement_of(task, model, len(task.weights)) <= 0).any():
             model = without_target(model, task, nothing)
             noise = noise_of(task, model)
-            self._warn(rows.blocks.names, task.n_pairs, nothing, flat)
+            self._warn(rows.blocks.names[m], rows.blocks.names[k], task.n_pairs, nothing, flat)
         measured = errors_of_truth(known, task, pairing, model)
         noise, error = variances(noise, source, measured, task, nothing)
-        prior = prior_of(task, source)
-        names, m = getattr(self, "feature_names_in_", None), self.target_
-        names = None if names is None else names[rows.blocks.of_table(m)]
-        limits = limits_of(known, source.y)
-        parts = model, noise, error, limits, flat, names
-        self.target_regressor_ = ModalityRegressor._from_model(*parts)
-        self.__dict__.pop("source_mse_", None)  # of an earlier fit
+        prior, names = prior_of(task, source), getattr(self, "feature_names_in_", None)
+        names = None if names is None else names[rows.blocks.of_table(k)]
         told = {"agreement_": agreement, "prior_mean_": prior[0], "prior_std_": prior[1]}
-        if source.mse is not None:
+        if m == self.source_ and source.mse is not None:
             told["source_mse_"] = source.mse
         for name, value in told.items():
             setattr(self, name, float(value[0]) if flat else value)
+        parts = model, noise, error, limits_of(known, source.y), flat, names
+        return ModalityRegressor._from_model(*parts)
 
-    def _warn(self, names, n_pairs, nothing, flat):
-        source, target = (names[m] for m in (self.source_, self.target_))
+    def _warn(self, source, target, n_pairs, nothing, flat):
         which = "" if flat else f" about outputs {np.flatnonzero(nothing).tolist()}"
         warnings.warn(
             f"Pairs of {source!r} and {target!r} share nothing beyond chance{which} ({n_pairs} "
             "different pairs, left out in turn): predictions are the mean of the pairs. Check "
             "that rows are paired, or give more pairs.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
     def _say(self, what):

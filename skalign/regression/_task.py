@@ -8,10 +8,11 @@ without its fold of labels in the source: its mean square over the sum of the tw
 one as if by ten rows more, multiplies both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._blocks import chains, presence
 from .._utils._rows import different_rows, own_order
 from ._source import HeldOut, standardized
 from ._target import TargetModel, TargetTask, few_rows, held_out_r2, target_scale
@@ -36,6 +37,70 @@ class Known:
     alone: np.ndarray  # (U, d2): target of the rows that lack the source
     alone_weights: np.ndarray  # (U,)
     alone_y: np.ndarray  # (U, q)
+
+
+@dataclass(frozen=True)
+class TwoModalities:
+    """All rows, by two modalities of which one tells of the other."""
+
+    source: np.ndarray  # (n, d1)
+    target: np.ndarray  # (n, d2)
+    present: np.ndarray  # (n, 2)
+    weights: np.ndarray  # (n,)
+
+    @classmethod
+    def of(cls, rows, m: int, k: int) -> "TwoModalities":
+        """Modalities m and k of some rows."""
+        blocks, weights = rows.blocks, rows.weights
+        weights = np.ones(len(rows.X)) if weights is None else weights
+        source, target = (blocks.take(rows.X, j).astype(np.float64, copy=False) for j in (m, k))
+        present = presence(rows.X, blocks)[:, [m, k]] & (weights > 0)[:, None]
+        return cls(source, target, present, weights)
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """Rows that have both."""
+        return np.flatnonzero(self.present.all(axis=1))
+
+    def known(self, said, said_by_folds, y, folds) -> Known:
+        """Rows that have the target, and what is said of them."""
+        pairs, alone = self.pairs, np.flatnonzero(self.present @ [-1, 1] > 0)
+        return Known(
+            self.source[pairs], self.target[pairs], self.weights[pairs], said, said_by_folds,
+            y[pairs], folds[pairs], self.target[alone], self.weights[alone], y[alone],
+        )  # fmt: skip
+
+
+def path_between(rows, source: int, target: int) -> list[int]:
+    """Modalities from the source to the target, of which each shares rows with the next."""
+    counted = slice(None) if rows.weights is None else rows.weights > 0
+    path = [source, *chains(presence(rows.X, rows.blocks)[counted], (source,), (target,))]
+    if path[-1] != target:
+        names = rows.blocks.names
+        raise ValueError(
+            f"X has no pairs: no row has both the source {names[source]!r} and the target "
+            f"{names[target]!r}, and no chain of other modalities joins them."
+        )
+    return path
+
+
+def relayed(seen: TwoModalities, said, std, source: HeldOut, y) -> tuple[Known, HeldOut]:
+    """What a modality says of the next one, in place of the source, and how far it errs.
+
+    Parameters
+    ----------
+    seen : TwoModalities
+        The modality that speaks, and the next.
+    said, std : ndarray of shape (P, q)
+        Its predictions of their pairs, and the deviations of these.
+    source : HeldOut
+        What told it.
+    y : ndarray of shape (n, q)
+    """
+    weights = seen.weights[seen.pairs]
+    mse = weights @ std**2 / weights.sum()
+    known = seen.known(said, said[None], y, np.zeros(len(y), dtype=int))
+    return known, replace(source, mse=mse, of_others=said[None])
 
 
 @dataclass(frozen=True)

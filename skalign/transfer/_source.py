@@ -141,6 +141,12 @@ def soft_labels(
     soft : SoftLabels
     """
     present, sources = presence(rows.X, rows.blocks), tuple(estimators)
+    if len(sources) > 1 and any(map(frozen, estimators.values())):
+        raise ValueError(
+            f"a frozen classifier reads one source, and there are {len(sources)}: "
+            f"{named(rows.blocks.names, sources)}. Name one, or give a classifier that is fitted "
+            "to each."
+        )
     weights = np.ones(len(y)) if rows.weights is None else rows.weights
     counted = weights > 0
     told, others = present[:, sources].any(axis=1), np.delete(present, sources, 1).any(axis=1)

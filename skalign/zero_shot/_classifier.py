@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .._blocks import presence
+from .._blocks import chains, presence
 from .._utils._array_api import affine, as_numpy, as_rows
 from .._utils._labels import known_classes, known_labels, plain_labels
 from .._utils._validation import column_names, requesting, restored_on_error, routing
@@ -327,14 +327,14 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         rows, labels, known = self._drawn(every, table, y)
         weights = np.ones(len(labels)) if rows.weights is None else rows.weights
         counted = weights > 0
-        here = presence(rows.X, blocks)[:, roles] & counted[:, None]
-        self._check_rows(here, known & counted, blocks.names, is_frozen)
+        present = presence(rows.X, blocks) & counted[:, None]
+        self._check_rows(present, known & counted, blocks.names, is_frozen)
         if not is_frozen:
             seen = every if self._aligner_is_weighted(sample_weight) else every.unweighted()
             aligner._learn(seen, column_names(template), self.__dict__)
         self.aligner_ = aligner
         self.__dict__.pop("prototypes_", None)  # of an earlier fit
-        self._add(rows.X, labels, weights, np.flatnonzero(known & here[:, 0]))
+        self._add(rows.X, labels, weights, np.flatnonzero(known & present[:, self.source_]))
         if aligner.pvalues_[0] > SIGNIFICANCE:
             warnings.warn(
                 f"Pairs share nothing beyond chance ({aligner.n_pairs_} pairs, p-value "
@@ -351,20 +351,22 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_consistent_length(table, labels)
         return rows, labels, known
 
-    def _check_rows(self, here, known, names, is_frozen):
+    def _check_rows(self, present, known, names, is_frozen):
         """Whether there are pairs and prototypes, and which labels nobody looks at."""
         source, target = (names[m] for m in (self.source_, self.target_))
-        if not is_frozen and not here.all(axis=1).any():
+        joined = chains(present, (self.source_,), (self.target_,))
+        if not is_frozen and not joined:
             raise ValueError(
                 f"X has no pairs: no row has both the source {source!r} and the target "
-                f"{target!r}. Pairs need no label."
+                f"{target!r}, and no chain of other modalities joins them. Pairs need no label."
             )
-        if not (known & here[:, 0]).any():
+        has = present[:, self.source_]
+        if not (known & has).any():
             raise ValueError(
                 f"X has no prototypes: no labelled row has the source {source!r}. Give at least "
                 "one labelled row of it."
             )
-        unused = np.flatnonzero(known & ~here[:, 0])
+        unused = np.flatnonzero(known & ~has)
         if len(unused):
             warnings.warn(
                 f"labels of {len(unused)} rows that lack the source {source!r} are not used, the "

@@ -394,10 +394,10 @@ def test_pairs_that_are_none_stand_out():
 
 
 def test_information_is_of_pairs():
-    """A row that lacks a modality is named, and the modality."""
+    """A row that has a single modality is named, and the modality."""
     data = make_paired_gaussians(50, n_features=(2, 3), random_state=0)
     X = data.X.copy()
     aligner = NullSpaceAligner(modalities={"a": [0, 1], "b": [2, 3, 4]}).fit(X)
     X[7, 2:] = np.nan
-    with pytest.raises(ValueError, match="row 7 lacks modality 'b'"):
+    with pytest.raises(ValueError, match="row 7 has the modality 'a' alone"):
         aligner.score_samples(X)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.stats import multivariate_normal
 
 from skalign import NullSpaceAligner
 from skalign.alignment._em import Part, expectation_maximisation, largest_entropy
@@ -306,3 +307,37 @@ def test_complete_data_are_their_own_top():
     mean, cov = expectation_maximisation([whole], (np.zeros(4), np.eye(4)), **TOP)
     np.testing.assert_allclose(mean, whole.mean, atol=1e-9)
     np.testing.assert_allclose(cov, whole.cov, atol=1e-9)
+
+
+def test_rows_are_scored_by_what_they_have():
+    """The score is the mean over rows of two modalities or more, by the model of just these."""
+    data = samples(300, noise=0.5)
+    aligner = NullSpaceAligner(modalities=NAMES).fit(chained(data.X, keep=100))
+    new = samples(80, seed=0, noise=0.5).X
+    new = chained(new, keep=20)
+    weights = np.random.default_rng(0).integers(1, 4, size=80).astype(float)
+    each = aligner.score_samples(new)
+    assert aligner.score(new, sample_weight=weights) == pytest.approx(
+        np.average(each, weights=weights)
+    )
+    k, z = (
+        aligner.n_components_,
+        [(block(new, m) - e.mean_) @ e.coef_.T for m, e in enumerate(aligner.encoders_)],
+    )
+    cov = aligner.latent_covariance_
+    row, both = 0, np.arange(2 * k)  # video and imu
+    Z, joint = np.hstack([z[0][row], z[1][row]]), cov[np.ix_(both, both)]
+    expected = _log_density(Z, joint)
+    expected -= sum(
+        _log_density(z[m][row], cov[m * k : (m + 1) * k, m * k : (m + 1) * k]) for m in (0, 1)
+    )
+    assert each[row] == pytest.approx(expected, rel=1e-6)
+    single = new.copy()
+    block(single, 1)[:5] = np.nan
+    with pytest.raises(ValueError, match="row 0 has the modality 'video' alone"):
+        aligner.score_samples(single)
+    assert np.isfinite(aligner.score(single))
+
+
+def _log_density(z, cov):
+    return multivariate_normal.logpdf(z, cov=cov)

@@ -373,7 +373,9 @@ def test_a_transfer_looks_at_so_many_rows(monkeypatch):
     for n, m in ((6000, 500), (700, 6000)):
         D, labels = da.from_array(X, chunks=(n, 11)), da.from_array(y, chunks=m)
         table = template_of(D)
-        seen.append(sampling.drawn(as_rows(D, table, None, blocks), table, labels, (0,), "Transfer"))
+        seen.append(
+            sampling.drawn(as_rows(D, table, None, blocks), table, labels, (0,), "Transfer")
+        )
     for a, b in zip(seen[0][:2], seen[1][:2], strict=True):
         np.testing.assert_array_equal(a, b)
     S, t, picked = seen[0]
