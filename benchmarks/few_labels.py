@@ -3,10 +3,11 @@
 Samples fall into thirds as in `transfer_quality.py`. Half of the last third may be labelled, so
 many rows a class, without their source; the other half is classified. A block a task, means over
 splits: accuracy of skalign without these labels and with them, of the better of logistic
-regression and an SVC on the labels alone, and of logistic regression on soft pseudo-labels of the
-pairs and the labels together.
+regression and an SVC on the labels alone, of logistic regression on soft pseudo-labels of the
+pairs and the labels together, and of skalign's target classifier without labels, calibrated on
+them afterwards. `--output FOLDER` draws the curves.
 
-    python benchmarks/few_labels.py
+    python benchmarks/few_labels.py --output FOLDER
     python benchmarks/few_labels.py --data FOLDER --tasks NAME_1_2      # files as in `recipes.py`
 """
 
@@ -15,6 +16,8 @@ import warnings
 
 import numpy as np
 from recipes import drawn
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -23,17 +26,35 @@ from transfer_quality import Reduced, logistic, reduced, run_each, stacked, taug
 from translation import arguments
 
 COUNTS = (1, 2, 5, 10)
-COLUMNS = ("without", "with", "alone", "soft")
+LEGEND = (
+    "skalign, no label of the target", "skalign and the labels", "the labels alone",
+    "soft pseudo-labels and the labels", "skalign, calibrated on the labels",
+)  # fmt: skip
+COLUMNS = ("without", "with", "alone", "soft", "calibrated")
 
 
-def own(s, few, rows):
-    """Accuracy of skalign on some rows, the source on components as all students are."""
+def fitted(s, few):
+    """Skalign with some labels of the target, the source on components as all students are."""
     X, y = stacked(s)
     y[few] = s.y[few]
     seen = np.r_[s.labelled, s.pairs, few]
     model = transfer(s, make_pipeline(Reduced(), logistic()))
-    model = make_pipeline(StandardScaler(), model).fit(X[seen], y[seen])
+    return X, make_pipeline(StandardScaler(), model).fit(X[seen], y[seen])
+
+
+def own(s, few, rows):
+    """Its accuracy on some rows."""
+    X, model = fitted(s, few)
     return np.mean(model.predict(X[rows]) == s.y[rows])
+
+
+def calibrated(s, few, rows, X, model):
+    """Accuracy of a model without labels of the target, calibrated on these."""
+    if len(np.unique(s.y[few])) < len(model.classes_):
+        return np.mean(model.predict(X[rows]) == s.y[rows])
+    every = np.arange(len(few))
+    frozen = CalibratedClassifierCV(FrozenEstimator(model), cv=[(every, every)], ensemble=False)
+    return np.mean(frozen.fit(X[few], s.y[few]).predict(X[rows]) == s.y[rows])
 
 
 def alone(s, few, rows):
@@ -58,11 +79,12 @@ def measure_split(s, seed):
     """Accuracies (counts, columns) of a split."""
     half = np.random.default_rng(seed).permutation(s.test)
     shown, rows = half[: len(half) // 2], half[len(half) // 2 :]
-    without = own(s, shown[:0], rows)
-    figures = []
+    X, model = fitted(s, shown[:0])
+    without, figures = np.mean(model.predict(X[rows]) == s.y[rows]), []
     for count in COUNTS:
         few = np.concatenate([shown[s.y[shown] == c][:count] for c in np.unique(s.y)])
-        figures.append([without, *(method(s, few, rows) for method in (own, alone, soft))])
+        others = (method(s, few, rows) for method in (own, alone, soft))
+        figures.append([without, *others, calibrated(s, few, rows, X, model)])
     return figures
 
 
@@ -80,7 +102,7 @@ def report(results):
     every = np.array(list(results.values()))
     for i, count in enumerate(COUNTS):
         without, with_them = every[:, i, 0], every[:, i, 1]
-        best = every[:, i, [0, 2, 3]].max(axis=1)
+        best = every[:, i, [0, 2, 3, 4]].max(axis=1)
         parts = [f"{value:8.3f}" for value in every[:, i].mean(axis=0)]
         for name, gain in (("gain", with_them - without), ("ahead", with_them - best)):
             error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
@@ -88,14 +110,37 @@ def report(results):
         print(f"{'mean':26s} {count:3d}", *parts)
 
 
+def draw(results, folder):
+    """Mean accuracy over the number of labels, with its standard error over tasks."""
+    import matplotlib.pyplot as plt
+
+    every, names = np.array(list(results.values())), dict(zip(COLUMNS, LEGEND, strict=True))
+    gaps = every - every.mean(axis=2, keepdims=True)  # what tasks differ in says nothing
+    error = gaps.std(axis=0, ddof=1) / np.sqrt(len(every)) if len(every) > 1 else 0 * every[0]
+    figure, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    for j, name in enumerate(COLUMNS):
+        style = {"linewidth": 2.5} if name == "with" else {"linewidth": 1.2, "linestyle": "--"}
+        mean = every[:, :, j].mean(axis=0)
+        ax.errorbar(COUNTS, mean, error[:, j], label=names[name], capsize=2, **style)
+    ax.set(xscale="log", xticks=COUNTS, xticklabels=COUNTS, ylabel="accuracy")
+    ax.set_xlabel("labelled rows of the target a class")
+    ax.set_title(f"A few labels of the target, mean of {len(every)} tasks")
+    ax.minorticks_off()
+    ax.legend(frameon=False, fontsize=8)
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "few_labels.png", dpi=110)
+
+
 def main():
-    options = arguments(__doc__)
+    options = arguments(__doc__, draws=True)
     warnings.simplefilter("ignore")
     print(f"{'':26s}    ", *(f"{name:>8s}" for name in COLUMNS), flush=True)
     with threadpool_limits(1):
         results, absent = run_each(options.tasks, lambda task: study(task, options))
     if results:
         report(results)
+        if options.output:
+            draw(results, options.output)
     print(*absent, sep="\n")
     return int(not results)
 

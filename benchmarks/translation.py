@@ -91,12 +91,14 @@ def report(results):
     )
 
 
-def arguments(doc):
+def arguments(doc, draws=False):
     """Tasks of packages, or of files of one's own."""
     parser = argparse.ArgumentParser(description=doc.split("\n")[0], fromfile_prefix_chars="@")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="or @FILE, a task a line")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="files NAME.npz")
     parser.add_argument("--seeds", type=int, default=2, help="splits (default: %(default)s)")
+    if draws:
+        parser.add_argument("--output", type=Path, metavar="FOLDER", help="where figures go")
     options = parser.parse_args()
     if options.data is not None and options.tasks is None:
         parser.error("--data needs --tasks, as NAME_1_2")

@@ -52,8 +52,8 @@ class TransferSplit(BaseCrossValidator):
         :class:`~skalign.NullSpaceAligner`: two halves, widths, or names and columns. This is
         about `X` as it is passed to the cross-validation, before any step of a pipeline.
     target : int, str or sequence of these, default=1
-        Modality to predict from, by position or name, or several, of which a row has one or more. It
-        has one unless that block is all NaN.
+        Modality to predict from, by position or name, or several, of which a row has one at
+        least. It has one unless that block is all NaN.
 
     See Also
     --------
