@@ -24,7 +24,7 @@ from .._utils._linalg import orthonormal_rows, reciprocal
 from .._utils._rows import different_rows, own_order, spread_rows
 from ..alignment._significance import SIGNIFICANCE, shuffled_pvalue
 from ..alignment._whitening import signal_scale
-from ._source import SoftLabels, named
+from ._source import PLENTY, SoftLabels, named
 
 # Pairs that an anchor of a class is worth.
 ANCHOR_WEIGHTS = (5.0, 20.0)
@@ -34,8 +34,6 @@ N_FOLDS = 5
 # the pairs.
 HEAVIEST = max(ANCHOR_WEIGHTS)
 SHARE = 0.5
-# Pairs a class, in the mean, that would show it.
-PLENTY = 5
 # Pairs that a row is worth whose label is known, not only what the source says.
 CERTAIN = 3.0
 # Pairs that are shuffled to test whether modalities share anything, where there are more.
