@@ -1,6 +1,6 @@
 """Perfect multimodal alignment and cross-modal transfer, for scikit-learn."""
 
-from . import datasets, metrics, model_selection
+from . import datasets, inspection, metrics, model_selection
 from ._blocks import stack_modalities
 from .alignment import ModalityEncoder, NullSpaceAligner
 from .gauge import LatentGauge
@@ -23,6 +23,7 @@ __all__ = [
     "NullSpaceAligner",
     "ZeroShotClassifier",
     "datasets",
+    "inspection",
     "metrics",
     "model_selection",
     "stack_modalities",
