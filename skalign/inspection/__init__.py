@@ -4,6 +4,7 @@ from ._alignment import AlignmentDisplay
 from ._correlation import CorrelationDisplay
 from ._lag import LagDisplay
 from ._loadings import LoadingsDisplay
+from ._report import Report, report
 from ._transfer import TransferDisplay
 
 __all__ = [
@@ -11,5 +12,7 @@ __all__ = [
     "CorrelationDisplay",
     "LagDisplay",
     "LoadingsDisplay",
+    "Report",
     "TransferDisplay",
+    "report",
 ]

@@ -8,9 +8,8 @@ import numpy as np
 
 from .._utils._validation import check_number
 from ._input import aligner_of, class_codes, read_rows, some_pairs
-from ._loadings import check_component
+from ._loadings import check_component, shortened
 from ._plot import (
-    GREY,
     INK,
     MARKERS,
     MOST_NAMED,
@@ -149,7 +148,11 @@ class AlignmentDisplay:
         aligner = aligner_of(estimator, _OWNER)
         check_number("max_pairs", max_pairs, low=1, integer=True)
         k = aligner.n_components_
-        shown = tuple(range(min(2, k))) if components is None else tuple(np.atleast_1d(components))
+        shown = (
+            tuple(range(min(2, k)))
+            if components is None
+            else tuple(np.atleast_1d(components).tolist())
+        )
         for component in shown:
             check_component("components", component, k)
         rows = read_rows(estimator, aligner, X, _OWNER)
@@ -184,7 +187,7 @@ class AlignmentDisplay:
         from matplotlib.collections import LineCollection
 
         places = self._places()
-        style = merged({"color": GREY, "linewidth": 0.8, "zorder": 1}, line_kw)
+        style = merged({"color": INK, "alpha": 0.35, "linewidth": 0.8, "zorder": 1}, line_kw)
         self.lines_ = self.ax_.add_collection(LineCollection(list(np.stack(places, 1)), **style))
         self.points_ = []
         drawn = classes_drawn(self._classes)
@@ -198,15 +201,15 @@ class AlignmentDisplay:
         for m, name in enumerate(self.modality_names):
             face = INK if m else "none"
             look = {"s": 24, "marker": MARKERS[m % len(MARKERS)], "edgecolors": INK}
-            self.ax_.scatter([], [], facecolors=face, label=name, **look)
+            self.ax_.scatter([], [], facecolors=face, label=shortened(name), **look)
         n = numbers_of(len(places[0]), "pair")
         title = (
-            f"{listed(self.modality_names)}, encoded: {n}\n"
+            f"{shortened(listed(self.modality_names), 40)}, encoded: {n}\n"
             f"partners are {self.gap_:.2f} times as far apart as others are"
         )
         finish(self.ax_, title, *self._labels())
         if len(self.components) == 1:
-            self.ax_.set_yticks(range(len(places)), self.modality_names)
+            self.ax_.set_yticks(range(len(places)), list(map(shortened, self.modality_names)))
             self.ax_.set_ylim(-0.4, len(places) - 0.6)
         else:
             self.ax_.set_aspect("equal", adjustable="datalim")

@@ -110,3 +110,8 @@ def refitted(aligner: NullSpaceAligner, X: np.ndarray, blocks: Blocks, **params:
     """An aligner with the same settings, fitted to other rows of the selected columns."""
     columns = {name: blocks.indices(m) for m, name in enumerate(blocks.names)}
     return clone(aligner).set_params(modalities=columns, **params).fit(X)
+
+
+def unnamed(classifier):
+    """Class probabilities (n, C) of arrays, whether or not a classifier knows column names."""
+    return lambda block: np.asarray(classifier._predict_proba(block))

@@ -13,6 +13,7 @@ from .._utils._labels import is_blank
 from .._utils._validation import check_number
 from ._input import aligner_of, read_rows
 from ._lag_curve import lag_curve, stretches
+from ._loadings import shortened
 from ._plot import BLUE, VERMILION, axes_of, finish, merged
 
 _OWNER = "LagDisplay"
@@ -214,8 +215,8 @@ class LagDisplay:
         band = {"color": BLUE, "alpha": 0.2, "linewidth": 0, "label": "± standard error"}
         ends = mean - error, mean + error
         self.band_ = self.ax_.fill_between(lags, *ends, **merged(band, band_kw))
-        first, second = self.modality_names
-        title = f"What {first} and {second} share, {second} taken some rows later"
+        first, second = map(shortened, self.modality_names)
+        title = f"What {first} and {second} share,\n{second} taken some rows later"
         finish(self.ax_, title, "lag (rows)", "information (nats a pair)")
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.set_ylim(bottom=min(0.0, float(np.nanmin(ends[0]))))

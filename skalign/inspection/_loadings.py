@@ -175,7 +175,7 @@ class LoadingsDisplay:
             axes.axvline(0, color="black", linewidth=0.8)
             axes.set_yticks(place, [shortened(str(f)) for f in features])
             axes.set(xlim=(-1, 1), ylim=(most - 0.4, -0.6))
-            finish(axes, name, "loading: correlation with the latent", "feature")
+            finish(axes, shortened(name), "loading (a correlation)", "feature")
         title = f"What carries component {self.component + 1}"
         if self.correlation is not None:
             title += f" (correlation {self.correlation:.2f})"
@@ -212,7 +212,7 @@ def check_component(name: str, component, n_components: int) -> None:
         )
 
 
-def shortened(name: str, most: int = 24) -> str:
+def shortened(name: str, most: int = 22) -> str:
     """A name that fits beside its bar: the middle of a long one is left out."""
     if len(name) <= most:
         return name

@@ -65,17 +65,19 @@ def classes_drawn(y: Any) -> list[tuple[str, np.ndarray, str, str]]:
     """Name, rows, colour and marker of each class; one nameless of all rows where there are none.
 
     ``y`` is an array of codes and the classes that these stand for, or None and a number of rows.
-    Code -1 is no class.
+    Code -1 is no class; classes without a row are not drawn.
     """
     codes, classes = y
-    if codes is None:
+    if codes is None or not np.any(codes >= 0):
+        classes = classes if codes is None else len(codes)
         return [("", np.ones(classes, dtype=bool), BLUE, MARKERS[0])]
     drawn = []
     if np.any(codes < 0):
         drawn.append(("no label", codes < 0, GREY, "."))
     colors = class_colors(len(classes))
     for c, name in enumerate(classes):
-        drawn.append((str(name), codes == c, colors[c], MARKERS[c % len(MARKERS)]))
+        if np.any(codes == c):
+            drawn.append((str(name), codes == c, colors[c], MARKERS[c % len(MARKERS)]))
     return drawn
 
 

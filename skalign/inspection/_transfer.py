@@ -11,8 +11,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils import check_random_state
 
 from .._utils._validation import check_number
-from ._input import class_codes, read_rows, transfer_of
-from ._loadings import names_of
+from ._input import class_codes, read_rows, transfer_of, unnamed
+from ._loadings import names_of, shortened
 from ._plot import INK, MOST_NAMED, axes_of, class_colors, classes_drawn, finish, merged
 
 _OWNER = "TransferDisplay"
@@ -43,8 +43,8 @@ class TransferDisplay:
     classes : array-like of shape (n_classes,)
         Labels of the classes.
     y : array-like of shape (n,), default=None
-        True classes, for colours; -1, None or NaN where a row has none. None colours rows by what
-        is predicted.
+        True classes, for colours; -1, None or NaN where a row has none. Where none of them has
+        one rows are coloured by what is predicted.
     target_name : str, default="target"
         Name of the modality, for the title.
     axis_names : pair of str
@@ -104,6 +104,8 @@ class TransferDisplay:
                 "two coordinates a row."
             )
         self._true = class_codes(y, len(self.points), _OWNER, self.classes)
+        if y is not None and not np.any(self._true[0] >= 0):
+            self.y = None
         here = self._region_of(self.points) == self.predicted
         self.fidelity_ = float(np.mean(here)) if fidelity is None else fidelity
 
@@ -130,7 +132,8 @@ class TransferDisplay:
             Blocks of all modalities side by side. Rows that lack the target are left out; of the
             others the target alone is looked at.
         y : array-like of shape (n_samples,), default=None
-            True classes, for colours; -1, None or NaN where a row has none.
+            True classes, for colours; -1, None or NaN where a row has none. Where none of those
+            that are drawn has one they are coloured by what is predicted.
         grid_resolution : int, default=200
             Points of the grid along each axis.
         max_rows : int, default=500
@@ -177,7 +180,7 @@ class TransferDisplay:
             axis_names=plane.axis_names,
             fidelity=plane.fidelity,
         )
-        if y is not None:
+        if codes is not None and np.any(codes[has[drawn]] >= 0):
             display.y, display._true = np.asarray(y)[has[drawn]], (codes[has[drawn]], classes)
         return display.plot(ax, **kwargs)
 
@@ -214,10 +217,10 @@ class TransferDisplay:
             dots |= {"edgecolors": "white" if marker != "." else "none"}
             dots |= {"label": name} if len(drawn) <= MOST_NAMED + 1 else {}
             self.points_.append(self.ax_.scatter(*self.points[rows].T, **merged(dots, point_kw)))
-        what = "true class" if self.y is not None else "predicted class"
+        what = "true class" if self.y is not None else "predicted"
         title = (
-            f"{self.target_name}: what is predicted (areas) and {what} (points)\n"
-            f"areas say what the classifier says of {100 * self.fidelity_:.0f} % of the rows"
+            f"Classes predicted from {shortened(self.target_name)}\n"
+            f"areas hold for {100 * self.fidelity_:.0f} % of the rows"
         )
         finish(self.ax_, title, *self.axis_names)
         self.ax_.set(xlim=_ends(self.xx0), ylim=_ends(self.xx1))
@@ -242,11 +245,6 @@ class Plane(NamedTuple):
     predicted: np.ndarray
     axis_names: tuple[str, str]
     fidelity: float
-
-
-def unnamed(classifier):
-    """Class probabilities (n, C) of arrays, whether or not the classifier knows column names."""
-    return lambda block: np.asarray(classifier._predict_proba(block))
 
 
 def plane_of(block: np.ndarray, proba_of: Any, names: Any, resolution: int) -> Plane:

@@ -1,0 +1,176 @@
+"""Sentences of a report: verdicts on numbers, and what to do next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._plot import listed, numbers_of
+
+# Share of mixed-up pairs that calls for a look, and that can be anything.
+SOME, MANY = 0.1, 0.5
+# Share of the components that count as shared which should be above what shuffled pairs show.
+ABOVE = 0.75
+# Pairs a dimension below which covariances are guesses.
+FEW = 5
+# Standard errors by which a lag must be ahead, agreement that is little, bounds that are wide, and
+# classes whose shares differ.
+AHEAD, LITTLE, WIDE, APART = 2.0, 0.5, 0.3, 0.1
+
+
+def percent(share: float) -> str:
+    """A share in words, or a dash where there is none."""
+    if not np.isfinite(share):
+        return "–"
+    return "under 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+def advice(found) -> list[str]:
+    """What to do next, the most pressing first.
+
+    Parameters
+    ----------
+    found : Bunch
+        ``pairs``, ``components``, ``lags`` and ``target``, as of :mod:`._findings`.
+    """
+    off = any(lag.best_lag_ and lag.margin_ >= AHEAD for lag in found.lags)
+    said = [
+        *of_lags(found.lags),
+        *of_chance(found.pairs),
+        *([] if off else of_mixed_up(found.pairs)),
+        *of_exact(found),
+        *of_numbers(found.pairs),
+    ]
+    if found.target is not None:
+        said += [*of_agreement(found.target), *of_bounds(found.target), *of_shares(found.target)]
+    if not said:
+        said.append("Nothing here speaks against the pairs. Judge on rows that were not seen.")
+    return said
+
+
+def of_chance(pairs):
+    """Pairs that share nothing, or less than they seem to."""
+    if pairs.is_chance:
+        yield (
+            "The pairs share nothing beyond chance. Check first that row i of one modality "
+            "belongs to row i of the other: sort both tables by one key, and look at the lag, "
+            "with ordered=True, if rows come in time. If they do belong together, give more "
+            "pairs, or features that tell more of what both sensors see."
+        )
+    elif pairs.n_above < ABOVE * pairs.n_shared:
+        yield (
+            f"Of {pairs.n_shared} components with small p-values {pairs.n_above} are above what "
+            "shuffled pairs show. P-values suppose Gaussian rows: look for columns that are zero "
+            "nearly always or have a few huge values, take logarithms of these or drop them."
+        )
+
+
+def of_lags(lags):
+    """Clocks that are off."""
+    for lag in lags:
+        first, second = lag.modality_names
+        if lag.margin_ < AHEAD:
+            yield (
+                f"No lag between {first} and {second} is clearly ahead of the next: rows do not "
+                "tell moments apart well enough to check clocks by them. Try features of shorter "
+                "windows."
+            )
+        elif lag.best_lag_ == lag.lags.min() or lag.best_lag_ == lag.lags.max():
+            yield (
+                f"{second} shares most with {first} at a lag of {lag.best_lag_}, at the end of "
+                "those that were tried: try more, by lags."
+            )
+        elif lag.best_lag_ != 0:
+            rows = numbers_of(abs(lag.best_lag_), "row")
+            way = "late" if lag.best_lag_ > 0 else "early"
+            yield (
+                f"{second} comes {rows} {way}: shift it by {-lag.best_lag_:+d} within each "
+                "sequence, and fit again. Until then every pair is a wrong one."
+            )
+
+
+def of_mixed_up(pairs):
+    """Pairs that may be none."""
+    if pairs.is_chance or not np.isfinite(pairs.mixed):
+        return
+    rows = listed([str(row) for row in pairs.least_likely])
+    if pairs.mixed > MANY:
+        yield (
+            f"Too little is shared to tell true pairs from mixed-up ones: up to "
+            f"{percent(pairs.mixed)} look like rows drawn at random. The least likely are rows "
+            f"{rows}."
+        )
+    elif pairs.mixed > SOME + 2 * pairs.mixed_error:
+        yield (
+            f"Up to {percent(pairs.mixed)} of the pairs look mixed up. Look at rows {rows}, the "
+            "least likely ones, and at what they have in common: a session, a file, a time. "
+            "aligner.score_samples ranks all pairs."
+        )
+
+
+def of_exact(found):
+    """Columns that are in both modalities."""
+    n = found.pairs.n_exact
+    if n:
+        first = found.components[0].strongest
+        names = listed([repr(own[0][0]) for own in first])
+        yield (
+            f"{numbers_of(n, 'component')} {'is' if n == 1 else 'are'} exactly the same in all "
+            f"modalities, carried by {names} first. Fine where the sensors see one noiseless "
+            "thing; otherwise look for a column that was copied, or is nearly always zero."
+        )
+
+
+def of_numbers(pairs):
+    """Few pairs for many columns."""
+    widest = max(pairs.n_features)
+    if pairs.n_pairs < FEW * widest:
+        yield (
+            f"There are {numbers_of(pairs.n_pairs, 'pair')} for up to {widest} columns a "
+            "modality. More pairs will help most; rows with one modality alone help, too, and "
+            "need no partner."
+        )
+
+
+def of_agreement(target):
+    """A target that does not decide as the source does."""
+    if target.refused:
+        yield (
+            f"The class prior is predicted for every row: {target.target} could not be taught. "
+            "Mend the pairs first; labelled rows of the target, a few a class, teach it directly."
+        )
+    elif target.agreement < LITTLE:
+        yield (
+            f"{target.target} decides as {target.source} does little more often than chance "
+            f"(agreement {target.agreement:.2f}). It may not see what tells the classes apart: "
+            "give features that do, or a few labelled rows of it."
+        )
+
+
+def of_bounds(target):
+    """What is known of the accuracy."""
+    if target.refused or target.why_not:
+        return
+    most = float(np.nanmax(target.prior))
+    if target.lower <= most:
+        yield (
+            f"It cannot be ruled out that {target.target} does no better than its most frequent "
+            f"class, {percent(most)}. Label some rows of it and score on them before relying on "
+            "it."
+        )
+    elif target.upper - target.lower > WIDE:
+        yield (
+            "The bounds of the accuracy are wide. More labelled rows of the source and more pairs "
+            "narrow them; a hundred labelled rows of the target, to score on, do it faster."
+        )
+
+
+def of_shares(target):
+    """Classes that are elsewhere more frequent."""
+    gap = np.abs(target.labelled - target.predicted)
+    if target.refused or not np.any(gap > APART):
+        return
+    name = target.classes[int(np.nanargmax(gap))]
+    yield (
+        f"Shares of the classes differ between labelled rows and what is predicted, most for "
+        f"{name}. If you know the shares where predictions are made, pass them as class_prior."
+    )

@@ -1,0 +1,285 @@
+"""The report says what the numbers say, on a page that needs nothing else."""
+
+import re
+import shutil
+import subprocess
+from html import escape
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.utils import Bunch
+
+from skalign import CrossModalTransferClassifier, NullSpaceAligner
+from skalign.datasets import make_paired_gaussians
+from skalign.inspection import report
+from skalign.inspection._advice import advice, percent
+
+VOID = {"meta", "img", "br"}
+NAMES = {'<video> & "sound"': range(5), "a_very_long_name_of_a_modality_" * 3: range(5, 13)}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; errors where tags do not close."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text.append(data)
+
+
+def world(n=360, **options):
+    """Paired rows, labels."""
+    options = {"n_features": (5, 8), "n_latent": 3, "n_classes": 3, "noise": 0.5} | options
+    data = make_paired_gaussians(n, random_state=0, **options)
+    return data.X, data.y
+
+
+def told(X, y=None, modalities=(5, 8), **options):
+    """The report of an aligner."""
+    aligner = NullSpaceAligner(2, modalities=modalities).fit(X)
+    return report(aligner, X, y, n_permutations=5, random_state=0, **options)
+
+
+@pytest.fixture(scope="module")
+def of_transfer():
+    """The report of a transfer, with names that could break a page."""
+    X, y = world()
+    Z, known = X.copy(), np.where(np.arange(360) < 120, y, -1)
+    Z[:120, 5:] = np.nan
+    labels = np.array(["<b>one</b>", "two & three", "four"], dtype=object)[y]
+    labels[known < 0] = None
+    model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=NAMES))
+    frame = pd.DataFrame(Z, columns=[f"<i>{j}</i>" for j in range(13)])
+    options = {"n_permutations": 5, "random_state": 0, "ordered": True, "lags": 3}
+    return report(model.fit(frame, labels), frame, labels, **options)
+
+
+def test_page(of_transfer):
+    """Well-formed, self-contained, without scripts; names are text."""
+    page = Page(of_transfer.html)
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("h1") == 1 and tags.count("h2") == 4 and tags.count("figure") >= 6
+    assert not {"script", "link", "iframe", "i"} & set(tags)
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on") or name == "href"]
+        if tag == "img":
+            assert attributes["src"].startswith("data:image/svg+xml;base64,")
+            assert attributes["alt"]
+    bare = re.sub(r"data:image/svg\+xml;base64,[\w+/=]+", "", of_transfer.html)
+    assert "http" not in bare and "url(" not in bare and "@import" not in bare
+    text = " ".join(page.text)
+    assert "<b>one</b>" in text and '<video> & "sound"' in text and "$" not in text
+    assert "nan" not in text.lower().split()
+    for sentence in of_transfer.advice:
+        assert escape(sentence) in of_transfer.html
+
+
+def test_numbers(of_transfer):
+    """Bounds, shares and agreement are those of the model."""
+    target, pairs = of_transfer.findings.target, of_transfer.findings.pairs
+    assert target.lower <= target.estimate <= target.upper and target.why_not == ""
+    assert f"between {percent(target.lower)} and {percent(target.upper)}" in of_transfer.html
+    np.testing.assert_allclose(target.labelled.sum(), 1)
+    np.testing.assert_allclose(target.predicted.sum(), 1)
+    assert pairs.patterns == [([True, True], 240), ([True, False], 120)]
+    assert pairs.n_complete == 240 and not pairs.is_chance
+    assert [lag.best_lag_ for lag in of_transfer.findings.lags] == [0]
+
+
+def test_same_page_again():
+    """By the same seed."""
+    X, y = world()
+    assert told(X, y).html == told(X, y).html
+
+
+def test_notebook_and_file(tmp_path):
+    """A notebook shows the page in a frame of its own; a file holds it."""
+    found = told(world()[0])
+    frame = Page(found._repr_html_())
+    assert frame.tags[0][0] == "iframe" and frame.tags[0][1]["srcdoc"] == found.html
+    path = found.save(tmp_path / "report.html")
+    assert path.read_text(encoding="utf-8") == found.html
+    assert "advice" in repr(found)
+
+
+def test_strangers_are_told():
+    """Pairs that are none share nothing."""
+    rng = np.random.default_rng(0)
+    X = world()[0]
+    X[:, 5:] = X[rng.permutation(360), 5:]
+    found = told(X)
+    assert found.findings.pairs.is_chance and found.findings.pairs.n_shared == 0
+    assert found.advice[0].startswith("The pairs share nothing beyond chance.")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
+def test_mixed_up_pairs_are_counted(share):
+    """About as many as there are, or none; the least likely ones are of these."""
+    X = world(1000)[0]
+    wrong = np.random.default_rng(0).permutation(1000)[: int(1000 * share)]
+    X[wrong, 5:] = X[np.roll(wrong, 1), 5:]
+    found = told(X)
+    pairs = found.findings.pairs
+    assert abs(pairs.mixed - share) < 0.05
+    said = [sentence for sentence in found.advice if "look mixed up" in sentence]
+    assert len(said) == (share > 0.2)
+    if share:
+        assert set(pairs.least_likely) <= set(wrong.tolist())
+
+
+@pytest.mark.parametrize("lag", [-2, 0, 4])
+def test_lag_is_told(lag):
+    """Which way to shift, or nothing."""
+    X = np.random.default_rng(0).permutation(world(500)[0])
+    X = np.hstack([X[:, :5], np.roll(X[:, 5:], lag, axis=0)])
+    found = told(X, ordered=True, lags=4 + (lag == 4))
+    said = [sentence for sentence in found.advice if "shift it by" in sentence]
+    assert len(said) == (lag != 0)
+    if lag:
+        assert f"shift it by {-lag:+d}" in said[0] and ("late" in said[0]) == (lag > 0)
+    ends = told(X, ordered=True, lags=[0, lag]) if lag else found
+    assert any("at the end" in sentence for sentence in ends.advice) == (lag != 0)
+    assert told(X).findings.lags == []
+
+
+def test_copied_columns_are_told():
+    """Exact components, by the names of what carries them."""
+    X = world()[0]
+    X[:, 12] = X[:, 0]
+    found = told(X)
+    assert any("exactly the same" in s and "'column 7'" in s for s in found.advice)
+
+
+def test_refusal_is_told():
+    """A transfer whose pairs share nothing; and why there are no bounds."""
+    X, y = world()
+    X[:, 5:] = np.random.default_rng(0).normal(size=(360, 8))
+    known = np.where(np.arange(360) < 6, y, -1)
+    model = CrossModalTransferClassifier(aligner=NullSpaceAligner(2, modalities=[5, 8]))
+    with pytest.warns(UserWarning, match="share nothing"):
+        model.fit(X, known)
+    found = report(model, X, y=None, n_permutations=3, random_state=0)
+    assert found.findings.target.refused and "no labels y" in found.html
+    assert any("class prior is predicted" in sentence for sentence in found.advice)
+
+
+def test_three_modalities_and_missing_rows():
+    """A lag for each modality beside the first; patterns are counted; few pairs are said."""
+    X = world(120)[0]
+    X[:20, 9:], X[20:25, :5] = np.nan, np.nan
+    found = told(X, modalities=[5, 4, 4], groups=np.repeat([1, 2, 3, 4, 5, 6], 20), lags=2)
+    assert len(found.findings.lags) == 2
+    assert sum(n for _, n in found.findings.pairs.patterns) == 120
+    few = told(X[25:45], modalities=[5, 4, 4], n_folds=6)
+    assert any("More pairs will help most" in sentence for sentence in few.advice)
+    assert "too few pairs to hold some out" in few.html
+    aligner = NullSpaceAligner(1, modalities=[5, 4, 4]).fit(X)
+    with pytest.raises(ValueError, match="report needs pairs"):
+        report(aligner, X[:20])
+
+
+def numbers(**target):
+    """Findings without a fault, but for some numbers of the target."""
+    pairs = Bunch(is_chance=False, n_above=2, n_shared=2, mixed=0.0, mixed_error=0.0)
+    pairs |= {"n_exact": 0, "n_pairs": 500, "n_features": [5, 8], "least_likely": [1]}
+    even = {"prior": np.array([0.5, 0.5]), "classes": np.array([0, 1]), "refused": False}
+    even |= {"labelled": np.array([0.5, 0.5]), "predicted": np.array([0.5, 0.5]), "why_not": ""}
+    even |= {"agreement": 0.9, "lower": 0.8, "upper": 0.9, "source": "a", "target": "b"}
+    return Bunch(pairs=Bunch(**pairs), components=[], lags=[], target=Bunch(**(even | target)))
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ({}, "Nothing here speaks against"),
+        ({"agreement": 0.3}, "little more often than chance"),
+        ({"lower": 0.4}, "no better than its most frequent class, 50 %"),
+        ({"lower": 0.6, "upper": 0.95}, "bounds of the accuracy are wide"),
+        ({"predicted": np.array([0.2, 0.8])}, "pass them as class_prior"),
+        ({"labelled": np.array([np.nan, np.nan])}, "Nothing here speaks against"),
+    ],
+)
+def test_advice_about_the_target(target, sentence):
+    """One sentence for each fault."""
+    (said,) = advice(numbers(**target))
+    assert sentence in said
+
+
+def test_advice_about_heavy_tails():
+    """Small p-values within the band of shuffled pairs."""
+    found = numbers()
+    found.pairs.n_shared, found.pairs.n_above = 4, 2
+    assert "P-values suppose Gaussian rows" in advice(found)[0]
+    found = numbers()
+    found.pairs.mixed = 0.6
+    assert "Too little is shared" in advice(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ordered": 1}, "ordered=1"),
+        ({"n_permutations": 0}, "n_permutations=0"),
+        ({"n_folds": 1}, "n_folds=1"),
+        ({"groups": [1]}, "inconsistent numbers"),
+        ({"feature_names": ["a"]}, "feature_names has shape"),
+    ],
+)
+def test_bad_input(options, message):
+    """Errors name the parameter."""
+    X = world()[0]
+    aligner = NullSpaceAligner(modalities=[5, 8]).fit(X)
+    with pytest.raises(ValueError, match=message):
+        report(aligner, X, **options)
+    with pytest.raises(TypeError, match="report got str"):
+        report("model", X)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_in_a_browser(of_transfer, tmp_path, width):
+    """Nothing sticks out of the page, and every picture is there."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no chromium")
+    wrapper = tmp_path / "wrapper.html"
+    wrapper.write_text(
+        f'<!DOCTYPE html><iframe id="f" style="width:{width}px;height:900px;border:0" '
+        f'srcdoc="{escape(of_transfer.html)}"></iframe><pre id="out"></pre>'
+        "<script>addEventListener('load', () => {"
+        "const page = document.getElementById('f').contentDocument, root = page.documentElement;"
+        "const images = [...page.images];"
+        "const small = [...page.querySelectorAll('p,li,td,th,span,figcaption')].filter("
+        "e => parseFloat(getComputedStyle(e).fontSize) < 12);"
+        "document.getElementById('out').textContent = ['measured', root.scrollWidth, "
+        "images.length, images.filter(i => i.complete && i.naturalWidth > 0).length, "
+        "small.length].join(' ');});</script>",
+        encoding="utf-8",
+    )
+    options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-sync"
+    options += " --disable-background-networking --disable-component-update"
+    command = [browser, *options.split(), f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*command, "--dump-dom", wrapper.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    scroll, images, shown, small = map(
+        int, done.stdout.split("measured ")[1].split("<")[0].split()
+    )
+    assert scroll <= width
+    assert images == shown >= 6
+    assert small == 0
