@@ -8,7 +8,7 @@ import numpy as np
 
 from .._utils._validation import check_number
 from ._input import aligner_of, class_codes, read_rows, some_pairs
-from ._loadings import check_component, shortened
+from ._loadings import check_component
 from ._plot import (
     INK,
     MARKERS,
@@ -16,9 +16,10 @@ from ._plot import (
     axes_of,
     classes_drawn,
     finish,
-    listed,
+    legend_below,
     merged,
     numbers_of,
+    shortened,
 )
 
 _OWNER = "AlignmentDisplay"
@@ -124,7 +125,9 @@ class AlignmentDisplay:
         y : array-like of shape (n_samples,), default=None
             Classes, for colours; -1, None or NaN where a row has none.
         components : int or pair of int, default=None
-            Which to draw, counted from zero; None is the first two, or the only one.
+            Which to draw, counted from zero. None is the first two of those that are not exact,
+            if there are two, since lines of exact ones have no length; else the first two, or the
+            only one.
         max_pairs : int, default=200
             Of more pairs so many are drawn, at random.
         random_state : int, RandomState instance or None, default=None
@@ -201,12 +204,9 @@ class AlignmentDisplay:
         for m, name in enumerate(self.modality_names):
             face = INK if m else "none"
             look = {"s": 24, "marker": MARKERS[m % len(MARKERS)], "edgecolors": INK}
-            self.ax_.scatter([], [], facecolors=face, label=shortened(name), **look)
+            self.ax_.scatter([], [], facecolors=face, label=name, **look)
         n = numbers_of(len(places[0]), "pair")
-        title = (
-            f"{shortened(listed(self.modality_names), 40)}, encoded: {n}\n"
-            f"partners are {self.gap_:.2f} times as far apart as others are"
-        )
+        title = f"{n}, encoded: partners are\n{self.gap_:.2f} times as far apart as others are"
         finish(self.ax_, title, *self._labels())
         if len(self.components) == 1:
             self.ax_.set_yticks(range(len(places)), list(map(shortened, self.modality_names)))
@@ -214,7 +214,7 @@ class AlignmentDisplay:
         else:
             self.ax_.set_aspect("equal", adjustable="datalim")
         self.ax_.autoscale_view()
-        self.ax_.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        legend_below(self.ax_)
         return self
 
     def _places(self):

@@ -10,7 +10,17 @@ from sklearn.utils import check_random_state
 from .._utils._validation import check_number
 from ..alignment._significance import SIGNIFICANCE
 from ._input import aligner_of, read_rows, refitted
-from ._plot import BLUE, GREY, INK, VERMILION, axes_of, finish, merged, numbers_of
+from ._plot import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILION,
+    axes_of,
+    finish,
+    legend_below,
+    merged,
+    numbers_of,
+)
 
 _OWNER = "CorrelationDisplay"
 
@@ -139,7 +149,8 @@ class CorrelationDisplay:
             rows, given = read_rows(estimator, aligner, X, _OWNER), aligner
             aligner = refitted(given, rows.X, rows.blocks, n_components=None)
             rng = check_random_state(random_state)
-            null = shuffled_correlations(given, rows, n_permutations, rng)
+            k = aligner.n_components_
+            null = shuffled_correlations(given, rows, n_permutations, k, rng)
         display = cls(
             aligner.correlations_,
             pvalues=aligner.pvalues_,
@@ -197,8 +208,7 @@ class CorrelationDisplay:
         finish(self.ax_, title, "component", "correlation of the latents (no unit)")
         self.ax_.set(xlim=(0.3, k + 0.7), ylim=(0, 1.03))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        if self.ax_.get_legend_handles_labels()[1]:
-            self.ax_.legend(frameon=False, loc="upper right")
+        legend_below(self.ax_)
         return self
 
     def kinds(self) -> np.ndarray:
@@ -235,9 +245,11 @@ class CorrelationDisplay:
                 raise ValueError(f"{name} has shape {np.shape(values)}, for {k} components.")
 
 
-def shuffled_correlations(aligner, rows, n_permutations: int, rng) -> np.ndarray:
+def shuffled_correlations(aligner, rows, n_permutations: int, k: int, rng) -> np.ndarray:
     """Correlations (n_permutations, k) of fits to rows whose modalities are shuffled."""
-    return np.array([
-        refitted(aligner, rows.shuffled(rng), rows.blocks, n_components=None).correlations_
-        for _ in range(n_permutations)
-    ])  # fmt: skip
+    found = np.zeros((n_permutations, k))
+    for own in found:
+        fitted = refitted(aligner, rows.shuffled(rng), rows.blocks, n_components=None)
+        several = min(k, fitted.n_components_)
+        own[:several] = fitted.correlations_[:several]
+    return found

@@ -39,7 +39,9 @@ def about_pairs(aligner, rows: PairedRows, n_permutations, n_folds, groups, rng)
         full.correlations_,
         pvalues=full.pvalues_,
         n_exact=full.n_exact_components_,
-        null_correlations=shuffled_correlations(aligner, rows, n_permutations, rng),
+        null_correlations=shuffled_correlations(
+            aligner, rows, n_permutations, full.n_components_, rng
+        ),
         n_pairs=full.n_pairs_,
     )
     patterns, counts = np.unique(rows.present, axis=0, return_counts=True)

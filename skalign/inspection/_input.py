@@ -43,9 +43,14 @@ class PairedRows:
         return X
 
 
+def unfrozen(model: Any) -> Any:
+    """What is frozen, or the model itself."""
+    return model.estimator if isinstance(model, FrozenEstimator) else model
+
+
 def aligner_of(model: Any, owner: str) -> NullSpaceAligner:
     """The fitted aligner that is given, frozen, or part of a transfer."""
-    model = model.estimator if isinstance(model, FrozenEstimator) else model
+    model = unfrozen(model)
     if not isinstance(model, NullSpaceAligner | CrossModalTransferClassifier):
         raise TypeError(
             f"{owner} got {type(model).__name__}: pass a fitted NullSpaceAligner or "
@@ -58,7 +63,7 @@ def aligner_of(model: Any, owner: str) -> NullSpaceAligner:
 
 def transfer_of(model: Any, owner: str) -> CrossModalTransferClassifier:
     """The fitted transfer that is given, or frozen."""
-    model = model.estimator if isinstance(model, FrozenEstimator) else model
+    model = unfrozen(model)
     if not isinstance(model, CrossModalTransferClassifier):
         raise TypeError(
             f"{owner} got {type(model).__name__}: pass a fitted CrossModalTransferClassifier; of "

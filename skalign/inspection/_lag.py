@@ -13,8 +13,7 @@ from .._utils._labels import is_blank
 from .._utils._validation import check_number
 from ._input import aligner_of, read_rows
 from ._lag_curve import lag_curve, stretches
-from ._loadings import shortened
-from ._plot import BLUE, VERMILION, axes_of, finish, merged
+from ._plot import BLUE, VERMILION, axes_of, finish, legend_below, merged, shortened
 
 _OWNER = "LagDisplay"
 
@@ -174,8 +173,8 @@ class LagDisplay:
         curve = lag_curve(X1, X2, stretch, lags, n_folds, fit_options(aligner, first, second))
         if not np.isfinite(curve.information).any():
             raise ValueError(
-                f"{_OWNER} has too few pairs: at no lag do two folds have two pairs each. Give "
-                "more rows, or fewer folds."
+                f"{_OWNER} has too few pairs: at no lag do two folds have two pairs each, and no "
+                "modality that is constant. Give more rows, or fewer folds."
             )
         display = cls(lags, *curve, modality_names=(names[first], names[second]))
         return display.plot(ax, **kwargs)
@@ -220,7 +219,7 @@ class LagDisplay:
         finish(self.ax_, title, "lag (rows)", "information (nats a pair)")
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.set_ylim(bottom=min(0.0, float(np.nanmin(ends[0]))))
-        self.ax_.legend(frameon=False)
+        legend_below(self.ax_)
         return self
 
     def _moments(self, values):

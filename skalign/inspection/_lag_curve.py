@@ -17,6 +17,7 @@ lag.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -94,8 +95,9 @@ def lag_curve(X1, X2, stretch, lags, n_folds: int, options: dict) -> LagCurve:
 
 
 def held_out(kept: list[Accumulated], options: dict) -> np.ndarray:
-    """Information of each of some folds, by maps that are learned from the others."""
-    out = np.empty(len(kept))
+    """Information of each of some folds by maps learned from the others; NaN where none are."""
+    out = np.full(len(kept), np.nan)
+    maps = {name: options[name] for name in ("n_components", "whiten", "shrinkage")}
     reading = {name: options[name] for name in ("whiten", "center", "tol", "solver")}
     reading["solver"] = "covariance"  # moments are what is left of the rows
     for f, own in enumerate(kept):
@@ -103,10 +105,10 @@ def held_out(kept: list[Accumulated], options: dict) -> np.ndarray:
         seen = others[0]
         for other in others[1:]:
             seen = seen.merged(other)
-        pairs, exact = white_pairs(seen, **reading)
-        maps = {name: options[name] for name in ("n_components", "whiten", "shrinkage")}
-        (first, second), _ = maps_of_pairs(pairs, exact, **maps)
-        out[f] = information_of(first, second, own.patterns[True, True].covariance())
+        with suppress(ValueError):  # a modality is constant there
+            pairs, exact = white_pairs(seen, **reading)
+            (first, second), _ = maps_of_pairs(pairs, exact, **maps)
+            out[f] = information_of(first, second, own.patterns[True, True].covariance())
     return out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._utils._validation import check_number
 from ._input import aligner_of
-from ._plot import BLUE, VERMILION, axes_of, finish, merged
+from ._plot import BLUE, VERMILION, axes_of, finish, merged, shortened
 
 _OWNER = "LoadingsDisplay"
 
@@ -210,11 +210,3 @@ def check_component(name: str, component, n_components: int) -> None:
         raise ValueError(
             f"{name}={component!r}: the aligner has n_components_={n_components}, counted from 0."
         )
-
-
-def shortened(name: str, most: int = 22) -> str:
-    """A name that fits beside its bar: the middle of a long one is left out."""
-    if len(name) <= most:
-        return name
-    half = (most - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"

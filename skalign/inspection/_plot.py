@@ -92,10 +92,28 @@ def class_colors(n: int) -> list:
     return [matplotlib.colormaps["turbo"](c) for c in np.linspace(0.03, 0.97, n)]
 
 
+def legend_below(axes: Any, **options: Any) -> None:
+    """A legend under the axes, where it hides nothing and leaves the title its width."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        labels = [shortened(label, 42) for label in labels]
+        columns = max(1, min(5, 54 // (max(map(len, labels)) + 5)))
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "frameon": False}
+        axes.legend(handles, labels, ncols=columns, **place, **options)
+
+
 def finish(axes: Any, title: str, x: str, y: str) -> None:
     """Title and labels, and no box around."""
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def shortened(name: str, most: int = 22) -> str:
+    """A name that fits beside its bar: the middle of a long one is left out."""
+    if len(name) <= most:
+        return name
+    half = (most - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
 
 
 def numbers_of(count: int, noun: str) -> str:

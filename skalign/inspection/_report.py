@@ -16,16 +16,16 @@ from ..transfer import CrossModalTransferClassifier
 from ._advice import AHEAD, MANY, SOME, WIDE, advice, percent
 from ._alignment import AlignmentDisplay
 from ._findings import about_components, about_pairs, about_target, rows_of
-from ._input import aligner_of
+from ._input import aligner_of, unfrozen
 from ._lag import LagDisplay, checked_groups
-from ._loadings import LoadingsDisplay, shortened
-from ._plot import check_matplotlib, numbers_of
+from ._loadings import LoadingsDisplay
+from ._plot import check_matplotlib, numbers_of, shortened
 from ._transfer import TransferDisplay
 
 _OWNER = "report"
 # Components whose features are shown, and how many of these; rows of a table.
 COMPONENTS, FEATURES, LONGEST = 3, 6, 15
-SIZE = (4.9, 3.7)  # inches: what is written stays legible where a phone makes it smaller
+SIZE = (4.9, 4.2)  # inches: what is written stays legible where a phone makes it smaller
 CSS = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
@@ -120,7 +120,7 @@ def report(
     Parameters
     ----------
     model : NullSpaceAligner or CrossModalTransferClassifier
-        Fitted.
+        Fitted; may be frozen. Of a pipeline its last step, with rows as that gets them.
     X : array-like of shape (n_samples, n_features)
         The rows that it was fitted to, in memory.
     y : array-like of shape (n_samples,), default=None
@@ -165,6 +165,7 @@ def report(
     -----
     The share of mixed-up pairs is an upper estimate: twice the share of pairs held out that are
     less likely than the median of shuffled ones. True pairs that share little look mixed up, too.
+    All rows count alike, also where the model was fitted with weights.
 
     Examples
     --------
@@ -180,6 +181,7 @@ def report(
     check_switch("ordered", ordered)
     check_number("n_permutations", n_permutations, low=1, integer=True)
     check_number("n_folds", n_folds, low=2, integer=True)
+    model = unfrozen(model)
     aligner = aligner_of(model, _OWNER)
     rng, rows = check_random_state(random_state), rows_of(model, aligner, X, _OWNER)
     numbers = None if groups is None else checked_groups(groups, len(rows.X))
@@ -206,7 +208,7 @@ def _lags(model, X, transfer, n_modalities, lags, groups, n_folds):
         two = [(transfer.source_, transfer.target_)]
     options = {"lags": lags, "groups": groups, "n_folds": n_folds}
     return [
-        LagDisplay.from_estimator(model, X, reference=m, shifted=l, ax=_axes()[1], **options)
+        LagDisplay.from_estimator(model, X, reference=m, shifted=l, ax=_axes(), **options)
         for m, l in two
     ]
 
@@ -214,12 +216,14 @@ def _lags(model, X, transfer, n_modalities, lags, groups, n_folds):
 # -- figures --------------------------------------------------------------------------------------
 
 
-def _axes(n: int | None = None, size=SIZE):
-    """A figure of its own, and its axes: nothing global changes."""
+def _axes(n: int | None = None, size=SIZE) -> Any:
+    """Axes of a figure of its own, several below each other: nothing global changes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots() if n is None else figure.subplots(1, n, squeeze=False)[0]
+    engine: Any = figure.get_layout_engine()
+    engine.set(hspace=0.08)
+    return figure.subplots() if n is None else figure.subplots(n, squeeze=False)[:, 0]
 
 
 def _figures(model, X, y, found, feature_names, rng) -> dict[str, list[tuple[str, str]]]:
@@ -236,19 +240,16 @@ def _figures(model, X, y, found, feature_names, rng) -> dict[str, list[tuple[str
 
 
 def _correlations(found):
-    return _picture(found.pairs.display.plot(_axes()[1])), "Correlations beside shuffled pairs"
+    return _picture(found.pairs.display.plot(_axes())), "Correlations beside shuffled pairs"
 
 
 def _lag_figures(found):
     for lag in found.lags:
-        yield _picture(lag.plot(_axes()[1])), f"Lag of {lag.modality_names[1]}"
+        yield _picture(lag.plot(_axes())), f"Lag of {lag.modality_names[1]}"
 
 
 def _partners(model, X, y, rng):
-    exact = aligner_of(model, _OWNER).n_exact_components_
-    others = aligner_of(model, _OWNER).n_components_ - exact
-    shown = (exact, exact + 1) if others > 1 else None  # of exact ones lines have no length
-    options = {"random_state": rng, "max_pairs": 100, "ax": _axes()[1], "components": shown}
+    options = {"random_state": rng, "max_pairs": 100, "ax": _axes()}
     return _picture(AlignmentDisplay.from_estimator(model, X, y, **options)), "Partners"
 
 
@@ -256,17 +257,16 @@ def _carriers(model, found, feature_names):
     pictures = []
     for j, component in enumerate(found.components):
         n = len(component.strongest)
-        figure, axes = _axes(n, (2.9 * n, 0.9 + 0.33 * FEATURES))
+        axes = _axes(n, (SIZE[0], n * (0.8 + 0.26 * FEATURES)))
         options = {"top": FEATURES, "feature_names": feature_names, "ax": axes}
         display = LoadingsDisplay.from_estimator(model, j, **options)
         caption = f"Component {j + 1}, correlation {component.correlation:.2f}"
-        figure.get_layout_engine().set(wspace=0.08)
         pictures.append((_picture(display), caption))
     return pictures
 
 
 def _regions(model, X, y, rng):
-    options = {"random_state": rng, "ax": _axes()[1]}
+    options = {"random_state": rng, "ax": _axes()}
     return _picture(TransferDisplay.from_estimator(model, X, y, **options)), "The target"
 
 

@@ -12,8 +12,17 @@ from sklearn.utils import check_random_state
 
 from .._utils._validation import check_number
 from ._input import class_codes, read_rows, transfer_of, unnamed
-from ._loadings import names_of, shortened
-from ._plot import INK, MOST_NAMED, axes_of, class_colors, classes_drawn, finish, merged
+from ._loadings import names_of
+from ._plot import (
+    MOST_NAMED,
+    axes_of,
+    class_colors,
+    classes_drawn,
+    finish,
+    legend_below,
+    merged,
+    shortened,
+)
 
 _OWNER = "TransferDisplay"
 # Rows whose probabilities are averaged at a point of the plane; rows of a class to look for
@@ -213,7 +222,7 @@ class TransferDisplay:
         self.surface_ = self.ax_.pcolormesh(*grid, **merged(style, surface_kw))
         self.points_, drawn = [], classes_drawn(told)
         for name, rows, color, marker in drawn:
-            dots = {"s": 20, "c": [color], "marker": marker, "linewidths": 0.4}
+            dots = {"s": 26, "c": [color], "marker": marker, "linewidths": 0.4}
             dots |= {"edgecolors": "white" if marker != "." else "none"}
             dots |= {"label": name} if len(drawn) <= MOST_NAMED + 1 else {}
             self.points_.append(self.ax_.scatter(*self.points[rows].T, **merged(dots, point_kw)))
@@ -224,9 +233,7 @@ class TransferDisplay:
         )
         finish(self.ax_, title, *self.axis_names)
         self.ax_.set(xlim=_ends(self.xx0), ylim=_ends(self.xx1))
-        if self.ax_.get_legend_handles_labels()[1]:
-            look = {"title": what, "loc": "center left", "bbox_to_anchor": (1, 0.5)}
-            self.ax_.legend(frameon=False, labelcolor=INK, **look)
+        legend_below(self.ax_, title=what)
         return self
 
     def _region_of(self, points):
