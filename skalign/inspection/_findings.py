@@ -25,7 +25,7 @@ from sklearn.utils import Bunch
 from ..alignment._significance import SIGNIFICANCE
 from ..model_selection import estimate_accuracy
 from ._correlation import CorrelationDisplay, shuffled_correlations
-from ._input import PairedRows, class_codes, read_rows, refitted, unnamed
+from ._input import PairedRows, class_codes, refitted, unnamed
 from ._loadings import names_of
 
 # Shuffles of the pairs of a fold; rows that are named as the least likely pairs.
@@ -151,13 +151,5 @@ def _bounds(model, X, y, groups, n_folds, rng) -> dict:
         options = {"groups": groups, "cv": n_folds, "random_state": rng}
         found = estimate_accuracy(clone(model), X, y, **options)
     except ValueError as error:
-        return {**none, "why_not": str(error)}
+        return {**none, "why_not": str(error).rstrip(".")}
     return {name: float(found[name]) for name in none} | {"why_not": ""}
-
-
-def rows_of(model, aligner, X, owner: str) -> PairedRows:
-    """Rows in memory, of which one at least is a pair."""
-    rows = read_rows(model, aligner, X, owner)
-    if not len(rows.pairs):
-        raise ValueError(f"{owner} needs pairs, rows that have every modality: X has none.")
-    return rows

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._blocks import Blocks, presence, read_array
 from .._utils._array_api import as_numpy, vector_as_numpy
-from .._utils._labels import known_labels
+from .._utils._labels import known_classes, known_labels
 from ..alignment import NullSpaceAligner
 from ..moments import _dask
 from ..transfer import CrossModalTransferClassifier
@@ -23,7 +23,7 @@ from ..transfer import CrossModalTransferClassifier
 class PairedRows:
     """Rows of numbers, the modalities that they have, and which columns belong to these."""
 
-    X: np.ndarray  # (n, d), float64
+    X: np.ndarray  # (n, d)
     present: np.ndarray  # (n, M)
     blocks: Blocks
 
@@ -79,7 +79,7 @@ def read_rows(model: Any, aligner: NullSpaceAligner, X: Any, owner: str) -> Pair
     template, options = _dask.table_of(X)
     table = validate_data(model, template, reset=False, **options)
     blocks = aligner._blocks
-    rows = as_numpy(read_array(table, blocks)).astype(np.float64, copy=False)
+    rows = as_numpy(read_array(table, blocks))  # float32 stays: it says how exact rows are
     return PairedRows(rows, presence(rows, blocks), blocks)
 
 
@@ -103,7 +103,7 @@ def class_codes(y: Any, n: int, owner: str, classes: Any = None):
     y, known = known_labels(y, owner)
     check_consistent_length(np.empty(n), y)
     y = np.asarray(vector_as_numpy(y))
-    found = np.unique(y[known])
+    found = known_classes(y[known])
     if classes is not None:
         found = np.concatenate([classes, found[~np.isin(found, classes)]])
     order = {label: c for c, label in enumerate(found.tolist())}

@@ -15,8 +15,8 @@ from .._utils._validation import check_number, check_switch
 from ..transfer import CrossModalTransferClassifier
 from ._advice import AHEAD, MANY, SOME, WIDE, advice, percent
 from ._alignment import AlignmentDisplay
-from ._findings import about_components, about_pairs, about_target, rows_of
-from ._input import aligner_of, unfrozen
+from ._findings import about_components, about_pairs, about_target
+from ._input import aligner_of, read_rows, unfrozen
 from ._lag import LagDisplay, checked_groups
 from ._loadings import LoadingsDisplay
 from ._plot import check_matplotlib, numbers_of, shortened
@@ -155,7 +155,7 @@ def report(
     TypeError
         If the model is neither of the two.
     ValueError
-        If `X` has no pairs, or does not have the columns of the fit.
+        If `X` cannot be fitted to, or does not have the columns of the fit.
 
     See Also
     --------
@@ -183,7 +183,7 @@ def report(
     check_number("n_folds", n_folds, low=2, integer=True)
     model = unfrozen(model)
     aligner = aligner_of(model, _OWNER)
-    rng, rows = check_random_state(random_state), rows_of(model, aligner, X, _OWNER)
+    rng, rows = check_random_state(random_state), read_rows(model, aligner, X, _OWNER)
     numbers = None if groups is None else checked_groups(groups, len(rows.X))
     transfer = model if isinstance(model, CrossModalTransferClassifier) else None
     timed = ordered or groups is not None
@@ -233,7 +233,11 @@ def _figures(model, X, y, found, feature_names, rng) -> dict[str, list[tuple[str
     style: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10}
     with rc_context({**style, "svg.hashsalt": "skalign"}):
         return {
-            "pairs": [_correlations(found), *_lag_figures(found), _partners(model, X, y, rng)],
+            "pairs": [
+                _correlations(found),
+                *_lag_figures(found),
+                *([_partners(model, X, y, rng)] if found.pairs.n_complete else []),
+            ],
             "components": _carriers(model, found, feature_names),
             "target": [] if found.target is None else [_regions(model, X, y, rng)],
         }

@@ -148,13 +148,18 @@ def test_lag_is_told(lag):
     """Which way to shift, or nothing."""
     X = np.random.default_rng(0).permutation(world(500)[0])
     X = np.hstack([X[:, :5], np.roll(X[:, 5:], lag, axis=0)])
-    found = told(X, ordered=True, lags=4 + (lag == 4))
+    found = told(X, ordered=True, lags=5)
     said = [sentence for sentence in found.advice if "shift it by" in sentence]
     assert len(said) == (lag != 0)
     if lag:
         assert f"shift it by {-lag:+d}" in said[0] and ("late" in said[0]) == (lag > 0)
-    ends = told(X, ordered=True, lags=[0, lag]) if lag else found
-    assert any("at the end" in sentence for sentence in ends.advice) == (lag != 0)
+
+
+def test_lag_at_the_end_is_told():
+    """Of those that were tried; none is without order."""
+    X = np.random.default_rng(0).permutation(world(500)[0])
+    X = np.hstack([X[:, :5], np.roll(X[:, 5:], 2, axis=0)])
+    assert any("at the end" in said for said in told(X, ordered=True, lags=[0, 2]).advice)
     assert told(X).findings.lags == []
 
 
@@ -189,9 +194,29 @@ def test_three_modalities_and_missing_rows():
     few = told(X[25:45], modalities=[5, 4, 4], n_folds=6)
     assert any("More pairs will help most" in sentence for sentence in few.advice)
     assert "too few pairs to hold some out" in few.html
-    aligner = NullSpaceAligner(1, modalities=[5, 4, 4]).fit(X)
-    with pytest.raises(ValueError, match="report needs pairs"):
-        report(aligner, X[:20])
+
+
+def test_no_row_has_everything():
+    """Links align modalities, and there are no partners to draw."""
+    X = make_paired_gaussians(300, n_features=(5, 6, 4), noise=0.3, random_state=0).X
+    for m, columns in enumerate((slice(0, 5), slice(5, 11), slice(11, 15))):
+        X[m * 100 : (m + 1) * 100, columns] = np.nan
+    found = told(X, modalities=[5, 6, 4])
+    assert found.findings.pairs.n_complete == 0 and not found.findings.pairs.is_chance
+    assert "Partners" not in found.html and "too few pairs to hold some out" in found.html
+
+
+def test_single_precision_is_as_exact():
+    """Exact components of float32 rows are those of the fit."""
+    X = make_paired_gaussians(200, n_features=(5, 6), random_state=0).X.astype(np.float32)
+    assert told(X, modalities=[5, 6]).findings.pairs.n_exact == 2
+
+
+@pytest.mark.parametrize("y", [np.full(360, -1), [None] * 360])
+def test_no_labels_at_all(y):
+    """Labels that are none colour nothing."""
+    X = world()[0]
+    assert told(X, y).html == told(X).html
 
 
 def numbers(**target):
