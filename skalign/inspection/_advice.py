@@ -6,7 +6,8 @@ import numpy as np
 
 from ._plot import listed, numbers_of
 
-# Share of mixed-up pairs that calls for a look, and that can be anything.
+# Share of mixed-up pairs, beyond what is expected, that calls for a look; share that can be
+# anything.
 SOME, MANY = 0.1, 0.5
 # Share of the components that count as shared which should be above what shuffled pairs show.
 ABOVE = 0.75
@@ -99,12 +100,17 @@ def of_mixed_up(pairs):
             f"{percent(pairs.mixed)} look like rows drawn at random. The least likely are rows "
             f"{rows}."
         )
-    elif pairs.mixed > SOME + 2 * pairs.mixed_error:
+    elif is_mixed_up(pairs):
         yield (
             f"Up to {percent(pairs.mixed)} of the pairs look mixed up. Look at rows {rows}, the "
             "least likely ones, and at what they have in common: a session, a file, a time. "
             "aligner.score_samples ranks all pairs."
         )
+
+
+def is_mixed_up(pairs) -> bool:
+    """Whether more pairs look mixed up than of faultless ones would, by more than some."""
+    return pairs.mixed - pairs.mixed_expected > SOME + 2 * pairs.mixed_error
 
 
 def of_exact(found):

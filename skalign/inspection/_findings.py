@@ -8,7 +8,8 @@ information of rows whose modalities belong to different samples: it is seen by 
           \mid \text{true pair}),
 
 so that :math:`2 P(s < \operatorname{med} G)` is at least :math:`\pi`, and near to it where true
-pairs seldom look like others.
+pairs seldom look like others. How often they would, if no pair were mixed up, the fitted model
+tells: pairs are drawn from it.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from ._correlation import CorrelationDisplay, shuffled_correlations
 from ._input import PairedRows, class_codes, refitted, unnamed
 from ._loadings import names_of
 
-# Shuffles of the pairs of a fold; rows that are named as the least likely pairs.
-SHUFFLES, WORST = 5, 5
+# Shuffles of the pairs of a fold, pairs drawn from the model, and rows that are named as the least
+# likely pairs.
+SHUFFLES, DRAWN, WORST = 5, 2000, 5
 
 
 def about_pairs(aligner, rows: PairedRows, n_permutations, n_folds, groups, rng) -> Bunch:
@@ -65,11 +67,14 @@ def about_pairs(aligner, rows: PairedRows, n_permutations, n_folds, groups, rng)
 
 
 def mixed_up(aligner, rows: PairedRows, n_folds: int, groups, rng) -> dict:
-    """Share of pairs that look mixed up, at most; its error; and the least likely pairs.
+    """Share of pairs that look mixed up, at most, its error, and the least likely pairs.
 
-    NaN where there are too few pairs to hold some out.
+    Beside it what the share would be of faultless pairs that are related as these are. NaN where
+    there are too few pairs to hold some out.
     """
-    pairs, told = rows.pairs, {"mixed": np.nan, "mixed_error": np.nan, "least_likely": []}
+    pairs, expected = rows.pairs, []
+    told: dict[str, Any] = {"mixed": np.nan, "mixed_error": np.nan, "mixed_expected": np.nan}
+    told["least_likely"] = []
     scores, below = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
     for _, test in _folds(pairs, n_folds, groups, rng):
         kept = np.delete(np.arange(len(rows.X)), pairs[test])
@@ -79,16 +84,26 @@ def mixed_up(aligner, rows: PairedRows, n_folds: int, groups, rng) -> dict:
             held = PairedRows(rows.X[pairs[test]], rows.present[pairs[test]], rows.blocks)
             strangers = [fitted.score_samples(held.shuffled(rng)) for _ in range(SHUFFLES)]
             scores[test] = fitted.score_samples(held.X)
-            below[test] = scores[test] < np.median(strangers)
+            usual = np.median(strangers)
+            below[test] = scores[test] < usual
+            expected.append(np.mean(drawn_scores(fitted, rng) < usual))
     seen = np.isfinite(scores)
     if not seen.any():
         return told
     low = float(np.mean(below[seen]))
     told["mixed"] = min(1.0, 2 * low)
+    told["mixed_expected"] = min(1.0, 2 * float(np.mean(expected)))
     told["mixed_error"] = 2 * float(np.sqrt(max(low * (1 - low), 0.0) / seen.sum()))
     worst = np.flatnonzero(seen)[np.argsort(scores[seen], kind="stable")[:WORST]]
     told["least_likely"] = pairs[worst].tolist()
     return told
+
+
+def drawn_scores(aligner, rng) -> np.ndarray:
+    """Pointwise mutual information of pairs that are drawn from the model of an aligner."""
+    variances, axes = np.linalg.eigh(aligner.latent_covariance_)
+    root = axes * np.sqrt(np.maximum(variances, 0.0))
+    return aligner._information.of_rows(rng.normal(size=(DRAWN, len(root))) @ root.T)
 
 
 def _folds(pairs, n_folds, groups, rng):

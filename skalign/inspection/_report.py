@@ -13,7 +13,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from .._utils._validation import check_number, check_switch
 from ..transfer import CrossModalTransferClassifier
-from ._advice import AHEAD, MANY, SOME, WIDE, advice, percent
+from ._advice import AHEAD, MANY, WIDE, advice, is_mixed_up, percent
 from ._alignment import AlignmentDisplay
 from ._findings import about_components, about_pairs, about_target
 from ._input import aligner_of, read_rows, unfrozen
@@ -324,7 +324,7 @@ def _tiles(found):
     of = numbers_of(len(pairs.display.correlations), "component")
     yield _tile(good, text, f"of {of}, over {numbers_of(pairs.n_pairs, 'pair')}")
     if np.isfinite(pairs.mixed):
-        good = pairs.mixed <= max(SOME, 2 * pairs.mixed_error) and not pairs.is_chance
+        good = pairs.mixed <= MANY and not pairs.is_chance and not is_mixed_up(pairs)
         told = percent(pairs.mixed) if pairs.mixed <= MANY and not pairs.is_chance else "unknown"
         yield _tile(
             good,
@@ -361,7 +361,8 @@ def _pairs_text(found):
         rows = ", ".join(map(str, pairs.least_likely))
         text.append(
             f"Of pairs held out, {percent(pairs.mixed)} (± {100 * pairs.mixed_error:.1f}) look "
-            f"mixed up, at most; the least likely are rows {rows}."
+            f"mixed up, at most; of faultless pairs that share as much "
+            f"{percent(pairs.mixed_expected)} would. The least likely are rows {rows}."
         )
     else:
         text.append("There are too few pairs to hold some out, and tell mixed-up ones.")

@@ -143,6 +143,17 @@ def test_mixed_up_pairs_are_counted(share):
         assert set(pairs.least_likely) <= set(wrong.tolist())
 
 
+def test_weak_pairs_are_not_mixed_up():
+    """They look so, as often as the model says, and nobody is sent to look."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 4))
+    X[:, 2:] = 0.5 * X[:, :2] + rng.normal(size=(3000, 2))
+    found = told(X, modalities=[2, 2])
+    pairs = found.findings.pairs
+    assert pairs.mixed > 0.3 and abs(pairs.mixed - pairs.mixed_expected) < 0.06
+    assert not [said for said in found.advice if "look mixed up" in said]
+
+
 @pytest.mark.parametrize("lag", [-2, 0, 4])
 def test_lag_is_told(lag):
     """Which way to shift, or nothing."""
@@ -222,6 +233,7 @@ def test_no_labels_at_all(y):
 def numbers(**target):
     """Findings without a fault, but for some numbers of the target."""
     pairs = Bunch(is_chance=False, n_above=2, n_shared=2, mixed=0.0, mixed_error=0.0)
+    pairs |= {"mixed_expected": 0.0}
     pairs |= {"n_exact": 0, "n_pairs": 500, "n_features": [5, 8], "least_likely": [1]}
     even = {"prior": np.array([0.5, 0.5]), "classes": np.array([0, 1]), "refused": False}
     even |= {"labelled": np.array([0.5, 0.5]), "predicted": np.array([0.5, 0.5]), "why_not": ""}
