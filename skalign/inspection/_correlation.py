@@ -119,7 +119,8 @@ class CorrelationDisplay:
             Fitted; may be frozen.
         X : array-like of shape (n_samples, n_features), default=None
             The rows that it was fitted to. It is fitted anew to them, with all components, and
-            again to every shuffle. None draws the components that it has, without a band.
+            again to every shuffle; rows count alike, also where it was fitted with weights. None
+            draws the components that it has, without a band.
         n_permutations : int, default=50
             Number of shuffles, a fit each.
         quantile : float, default=0.95

@@ -164,7 +164,7 @@ def _bounds(model, X, y, groups, n_folds, rng) -> dict:
         return {**none, "why_not": "report was given no labels y"}
     try:
         options = {"groups": groups, "cv": n_folds, "random_state": rng}
-        found = estimate_accuracy(clone(model), X, y, **options)
+        found = estimate_accuracy(clone(model).set_params(verbose=False), X, y, **options)
     except ValueError as error:
         return {**none, "why_not": str(error).rstrip(".")}
     return {name: float(found[name]) for name in none} | {"why_not": ""}

@@ -112,9 +112,11 @@ def class_codes(y: Any, n: int, owner: str, classes: Any = None):
 
 
 def refitted(aligner: NullSpaceAligner, X: np.ndarray, blocks: Blocks, **params: Any):
-    """An aligner with the same settings, fitted to other rows of the selected columns."""
+    """An aligner with the same settings, fitted quietly to other rows of the selected columns."""
     columns = {name: blocks.indices(m) for m, name in enumerate(blocks.names)}
-    return clone(aligner).set_params(modalities=columns, **params).fit(X)
+    seed = 0 if aligner.random_state is None else aligner.random_state  # the same page again
+    own = {"modalities": columns, "verbose": False, "random_state": seed}
+    return clone(aligner).set_params(**own, **params).fit(X)
 
 
 def unnamed(classifier):

@@ -102,7 +102,7 @@ def report(
     X: Any,
     y: Any = None,
     *,
-    ordered: bool = False,
+    ordered: bool | None = None,
     groups: Any = None,
     lags: Any = 10,
     feature_names: Any = None,
@@ -126,11 +126,11 @@ def report(
     y : array-like of shape (n_samples,), default=None
         Their labels; -1, None or NaN where a row has none. Colours of an aligner's pairs; of a
         transfer also what bounds of its accuracy are found by.
-    ordered : bool, default=False
-        Whether rows come in time, so that lags can be tried; `groups` say so, too.
+    ordered : bool, default=None
+        Whether rows come in time, so that lags can be tried. None: if `groups` are given.
     groups : array-like of shape (n_samples,), default=None
-        Sequences in time, such as recordings. Nothing is shifted from one into another, and one is
-        held out as a whole.
+        Sequences in time, such as recordings, or subjects, if rows are not ordered. Nothing is
+        shifted from one into another, and one is held out as a whole.
     lags : int or array-like of int, default=10
         Shifts to try, in rows.
     feature_names : array-like of shape (n_features_in_,), default=None
@@ -178,7 +178,7 @@ def report(
     ['Nothing here speaks against the pairs. Judge on rows that were not seen.']
     """
     check_matplotlib(_OWNER)
-    check_switch("ordered", ordered)
+    check_switch("ordered", False if ordered is None else ordered)
     check_number("n_permutations", n_permutations, low=1, integer=True)
     check_number("n_folds", n_folds, low=2, integer=True)
     model = unfrozen(model)
@@ -186,7 +186,7 @@ def report(
     rng, rows = check_random_state(random_state), read_rows(model, aligner, X, _OWNER)
     numbers = None if groups is None else checked_groups(groups, len(rows.X))
     transfer = model if isinstance(model, CrossModalTransferClassifier) else None
-    timed = ordered or groups is not None
+    timed = groups is not None if ordered is None else ordered
     found = Bunch(
         pairs=about_pairs(aligner, rows, n_permutations, n_folds, numbers, rng),
         components=about_components(aligner, feature_names, COMPONENTS, FEATURES),
@@ -228,10 +228,10 @@ def _axes(n: int | None = None, size=SIZE) -> Any:
 
 def _figures(model, X, y, found, feature_names, rng) -> dict[str, list[tuple[str, str]]]:
     """Pictures of each section, as addresses that hold them, and what they show."""
-    from matplotlib import rc_context
+    from matplotlib.style import context
 
-    style: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10}
-    with rc_context({**style, "svg.hashsalt": "skalign"}):
+    style: dict[str, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10}
+    with context(["default", {**style, "svg.hashsalt": "skalign"}]):  # on white, as the page is
         return {
             "pairs": [
                 _correlations(found),

@@ -103,9 +103,26 @@ def test_numbers(of_transfer):
 
 
 def test_same_page_again():
-    """By the same seed."""
+    """By the same seed, whatever the style of other figures; which stays."""
+    from matplotlib import rc_context, rcParams
+
     X, y = world()
-    assert told(X, y).html == told(X, y).html
+    first = told(X, y).html
+    with rc_context({"figure.facecolor": "black", "font.size": 30}):
+        assert told(X, y).html == first
+        assert rcParams["font.size"] == 30
+
+
+def test_quiet_and_reproducible(capsys):
+    """Fits say nothing, whatever the model does; the null law of three modalities has a seed."""
+    X, y = world(240)
+    model = CrossModalTransferClassifier(
+        aligner=NullSpaceAligner(2, modalities=[5, 4, 4], verbose=True), verbose=True
+    ).fit(X, np.where(np.arange(240) < 120, y, -1))
+    capsys.readouterr()
+    options = {"n_permutations": 2, "random_state": 0}
+    first, again = (report(model, X, y, **options).html for _ in range(2))
+    assert first == again and capsys.readouterr().out == ""
 
 
 def test_notebook_and_file(tmp_path):
@@ -201,6 +218,8 @@ def test_three_modalities_and_missing_rows():
     X[:20, 9:], X[20:25, :5] = np.nan, np.nan
     found = told(X, modalities=[5, 4, 4], groups=np.repeat([1, 2, 3, 4, 5, 6], 20), lags=2)
     assert len(found.findings.lags) == 2
+    groups = np.repeat(["a", "b", "c", "d", "e", "f"], 20)
+    assert told(X, modalities=[5, 4, 4], groups=groups, ordered=False).findings.lags == []
     assert sum(n for _, n in found.findings.pairs.patterns) == 120
     few = told(X[25:45], modalities=[5, 4, 4], n_folds=6)
     assert any("More pairs will help most" in sentence for sentence in few.advice)
