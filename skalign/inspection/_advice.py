@@ -33,11 +33,10 @@ def advice(found) -> list[str]:
     found : Bunch
         ``pairs``, ``components``, ``lags`` and ``target``, as of :mod:`._findings`.
     """
-    off = any(lag.best_lag_ and lag.margin_ >= AHEAD for lag in found.lags)
     said = [
         *of_lags(found.lags),
         *of_chance(found.pairs),
-        *([] if off else of_mixed_up(found.pairs)),
+        *([] if is_off(found.lags) else of_mixed_up(found.pairs)),
         *of_exact(found),
         *of_numbers(found.pairs),
     ]
@@ -87,6 +86,11 @@ def of_lags(lags):
                 f"{second} comes {rows} {way}: shift it by {-lag.best_lag_:+d} within each "
                 "sequence, and fit again. Until then every pair is a wrong one."
             )
+
+
+def is_off(lags) -> bool:
+    """Whether a clock is, so that all pairs are wrong."""
+    return any(lag.best_lag_ and lag.margin_ >= AHEAD for lag in lags)
 
 
 def of_mixed_up(pairs):

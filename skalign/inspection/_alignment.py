@@ -151,11 +151,9 @@ class AlignmentDisplay:
         aligner = aligner_of(estimator, _OWNER)
         check_number("max_pairs", max_pairs, low=1, integer=True)
         k = aligner.n_components_
-        shown = (
-            tuple(range(min(2, k)))
-            if components is None
-            else tuple(np.atleast_1d(components).tolist())
-        )
+        start = aligner.n_exact_components_ if aligner.n_exact_components_ + 2 <= k else 0
+        first = range(start, min(start + 2, k))
+        shown = tuple(first if components is None else np.atleast_1d(components).tolist())
         for component in shown:
             check_component("components", component, k)
         rows = read_rows(estimator, aligner, X, _OWNER)

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from .._utils._validation import check_number, check_switch
 from ..transfer import CrossModalTransferClassifier
-from ._advice import AHEAD, MANY, WIDE, advice, is_mixed_up, percent
+from ._advice import AHEAD, MANY, WIDE, advice, is_mixed_up, is_off, percent
 from ._alignment import AlignmentDisplay
 from ._findings import about_components, about_pairs, about_target
 from ._input import aligner_of, read_rows, unfrozen
@@ -324,7 +324,8 @@ def _tiles(found):
     of = numbers_of(len(pairs.display.correlations), "component")
     yield _tile(good, text, f"of {of}, over {numbers_of(pairs.n_pairs, 'pair')}")
     if np.isfinite(pairs.mixed):
-        good = pairs.mixed <= MANY and not pairs.is_chance and not is_mixed_up(pairs)
+        bad = pairs.mixed > MANY or is_mixed_up(pairs) or is_off(found.lags)
+        good = not (bad or pairs.is_chance)
         told = percent(pairs.mixed) if pairs.mixed <= MANY and not pairs.is_chance else "unknown"
         yield _tile(
             good,

@@ -292,6 +292,16 @@ def test_gap():
         AlignmentDisplay([Z, W[:9]])
 
 
+@pytest.mark.parametrize(("n_components", "shown"), [(4, (1, 2)), (2, (0, 1)), (1, (0,))])
+def test_components_drawn_by_default(n_components, shown):
+    """Those that are not exact, if there are two."""
+    Z = X.copy()
+    Z[:, 12] = Z[:, 0]
+    aligner = NullSpaceAligner(n_components, modalities=[5, 8]).fit(Z)
+    assert aligner.n_exact_components_ == 1
+    assert AlignmentDisplay.from_estimator(aligner, Z, random_state=0).components == shown
+
+
 def test_one_component_and_three_modalities():
     """A line for each modality; of three a line goes on to the third."""
     aligner = NullSpaceAligner(1, modalities=[5, 4, 4]).fit(X)
