@@ -34,7 +34,8 @@ class CorrelationDisplay:
     many is above zero. Of a component that counts as shared the band is that of the largest
     shuffled one, and the components after the last of these are set beside the largest, the second
     and so on. P-values suppose Gaussian rows and shuffles do not: where bars that count as shared
-    stay within the band, columns are rarely lit or have heavy tails, and fewer may be shared.
+    stay within the band, columns are rarely lit or have heavy tails, and fewer may be shared. Both
+    take rows as drawn apart from each other: smooth sequences share more by chance.
 
     Parameters
     ----------

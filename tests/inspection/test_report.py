@@ -333,9 +333,10 @@ def test_in_a_browser(of_transfer, tmp_path, width):
     done = subprocess.run(
         [*command, "--dump-dom", wrapper.as_uri()], capture_output=True, text=True, timeout=120
     )
-    scroll, images, shown, small = map(
-        int, done.stdout.split("measured ")[1].split("<")[0].split()
-    )
+    if done.returncode or 'id="out"' not in done.stdout:
+        pytest.skip(f"chromium does not run here: {done.stderr[-200:]}")
+    measured = done.stdout.split("measured ")[1].split("<")[0]
+    scroll, images, shown, small = map(int, measured.split())
     assert scroll <= width
     assert images == shown >= 6
     assert small == 0
