@@ -3,11 +3,15 @@
 import pytest
 
 
+@pytest.fixture(autouse=True, scope="session")
+def without_screen():
+    """Skip where there is no matplotlib."""
+    pytest.importorskip("matplotlib").use("agg")
+
+
 @pytest.fixture(autouse=True)
-def closed():
-    """Skip where there is no matplotlib; leave no figure open."""
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
+def closed(without_screen):
+    """Leave no figure open."""
     yield
     from matplotlib import pyplot as plt
 

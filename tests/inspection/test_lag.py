@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 
 from skalign import NullSpaceAligner
 from skalign.inspection import LagDisplay
 from skalign.inspection._lag_curve import information_of, stretches
 
+Figure = pytest.importorskip("matplotlib.figure").Figure
 rngs = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
