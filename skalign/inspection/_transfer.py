@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 
 from .._utils._validation import check_number
 from ._input import class_codes, read_rows, transfer_of, unnamed
@@ -174,24 +174,107 @@ class TransferDisplay:
         if len(has) < 2:
             raise ValueError(f"{_OWNER} needs rows with the target: X has {len(has)}, give two.")
         block = rows.blocks.take(rows.X, model.target_)[has]
-        classifier = unnamed(model.target_classifier_)
+        proba_of = unnamed(model.target_classifier_)
         names = names_of(model.aligner_)[model.target_]
-        plane = plane_of(block, classifier, names, grid_resolution)
-        rng, n = check_random_state(random_state), min(max_rows, len(has))
-        drawn = np.sort(rng.choice(len(has), n, replace=False))
+        plane = plane_of(block, proba_of(block), names, grid_resolution, proba_of)
+        told = None if y is None else (np.asarray(y)[has], codes[has], classes)
+        name = model.aligner_.modality_names_[model.target_]
+        rng = check_random_state(random_state)
+        display = cls._of_plane(plane, model.classes_, told, name, max_rows, rng)
+        return display.plot(ax, **kwargs)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X: Any,
+        y_proba: Any,
+        y: Any = None,
+        *,
+        classes: Any = None,
+        target_name: str = "target",
+        feature_names: Any = None,
+        grid_resolution: int = 200,
+        max_rows: int = 500,
+        random_state: int | np.random.RandomState | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw what was predicted of some rows, by whatever classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of the target alone.
+        y_proba : array-like of shape (n_samples, n_classes)
+            Class probabilities that were predicted of them.
+        y : array-like of shape (n_samples,), default=None
+            True classes, for colours; -1, None or NaN where a row has none.
+        classes : array-like of shape (n_classes,), default=None
+            Labels of the classes, in the order of the columns of `y_proba`; None counts them.
+        target_name : str, default="target"
+            Name of the modality, for the title.
+        feature_names : sequence of str, default=None
+            Names of the columns, for axes of two features or one.
+        grid_resolution : int, default=200
+            Points of the grid along each axis.
+        max_rows : int, default=500
+            Of more rows so many are drawn, at random; regions are found by all.
+        random_state : int, RandomState instance or None, default=None
+            Chooses these.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        **kwargs : dict
+            Of `plot`.
+
+        Returns
+        -------
+        display : TransferDisplay
+
+        Raises
+        ------
+        ValueError
+            If arrays do not belong together, or there are fewer than two rows.
+        """
+        check_number("grid_resolution", grid_resolution, low=2, integer=True)
+        check_number("max_rows", max_rows, low=1, integer=True)
+        block = check_array(X, dtype=np.float64, ensure_min_samples=2, input_name="X")
+        proba = check_array(y_proba, dtype=np.float64, input_name="y_proba")
+        check_consistent_length(block, proba)
+        classes = np.arange(proba.shape[1]) if classes is None else np.asarray(classes)
+        names = feature_names
+        if names is None:
+            names = [f"column {j}" for j in range(block.shape[1])]
+        for name, values, n in (
+            ("classes", classes, proba.shape[1]), ("feature_names", names, block.shape[1])
+        ):  # fmt: skip
+            if len(values) != n:
+                raise ValueError(f"{name} has {len(values)} entries, for {n} columns.")
+        plane = plane_of(block, proba, names, grid_resolution)
+        told = None if y is None else (np.asarray(y), *class_codes(y, len(block), _OWNER, classes))
+        rng = check_random_state(random_state)
+        display = cls._of_plane(plane, classes, told, target_name, max_rows, rng)
+        return display.plot(ax, **kwargs)
+
+    @classmethod
+    def _of_plane(cls, plane, classes, told, target_name, max_rows, rng) -> Self:
+        """Some rows of a plane; their labels, codes of these and their classes, where told."""
+        n = len(plane.points)
+        drawn = np.sort(rng.choice(n, min(max_rows, n), replace=False))
+        xx0, xx1 = plane.grid
         display = cls(
-            *plane.grid,
+            xx0,
+            xx1,
             plane.response,
             plane.points[drawn],
             plane.predicted[drawn],
-            model.classes_,
-            target_name=model.aligner_.modality_names_[model.target_],
+            classes,
+            target_name=target_name,
             axis_names=plane.axis_names,
             fidelity=plane.fidelity,
         )
-        if codes is not None and np.any(codes[has[drawn]] >= 0):
-            display.y, display._true = np.asarray(y)[has[drawn]], (codes[has[drawn]], classes)
-        return display.plot(ax, **kwargs)
+        if told is not None and np.any(told[1][drawn] >= 0):
+            display.y, display._true = told[0][drawn], (told[1][drawn], told[2])
+        return display
 
     def plot(
         self, ax: Any = None, *, surface_kw: dict | None = None, point_kw: dict | None = None
@@ -254,30 +337,42 @@ class Plane(NamedTuple):
     fidelity: float
 
 
-def plane_of(block: np.ndarray, proba_of: Any, names: Any, resolution: int) -> Plane:
-    """The plane that tells predicted classes apart, by rows (n, d) of the target."""
-    proba = proba_of(block)
-    predicted = np.argmax(proba, axis=1)
-    d = block.shape[1]
+def plane_of(block, proba, names, resolution: int, proba_of: Any = None) -> Plane:
+    """The plane that tells predicted classes apart.
+
+    Parameters
+    ----------
+    block : ndarray of shape (n, d)
+        Rows of the target.
+    proba : ndarray of shape (n, C)
+        What is predicted of them.
+    names : sequence of str
+        Names of the features.
+    resolution : int
+        Points of the grid along each axis.
+    proba_of : callable, optional
+        What is predicted of other rows. Where these are no plane, or it is not known, points are
+        like the rows near to them.
+    """
+    predicted, d = np.argmax(proba, axis=1), block.shape[1]
+    labels: tuple[str, str]
     if d == 1:
         points = np.column_stack([block[:, 0], proba.max(axis=1)])
         labels = str(names[0]), "probability of the predicted class"
-        grid = _grid(points, resolution)
-        said = proba_of(grid[0].reshape(-1, 1))
     elif d == 2:
         points, labels = block, (str(names[0]), str(names[1]))
-        grid = _grid(points, resolution)
-        said = proba_of(np.stack(grid, axis=-1).reshape(-1, 2))
     else:
         points, labels = discriminants(block, predicted)
-        grid = _grid(points, resolution)
+    grid = _grid(points, resolution)
+    places, told = np.stack(grid, axis=-1).reshape(-1, 2), 1.0
+    if d <= 2 and proba_of is not None:
+        said = proba_of(places[:, :d])
+    else:
         near = KNeighborsRegressor(min(NEIGHBORS, len(points))).fit(points, proba)
-        said = near.predict(np.stack(grid, axis=-1).reshape(-1, 2))
         told = float(np.mean(near.predict(points).argmax(axis=1) == predicted))
-        response = said.argmax(axis=1).reshape(grid[0].shape)
-        return Plane(grid, response, points, predicted, labels, told)
+        said = near.predict(places)
     response = said.argmax(axis=1).reshape(grid[0].shape)
-    return Plane(grid, response, points, predicted, labels, 1.0)
+    return Plane(grid, response, points, predicted, labels, told)
 
 
 def discriminants(block, predicted):

@@ -347,6 +347,23 @@ def test_regions_follow_the_classifier(transfer):
         TransferDisplay.from_estimator(transfer, Z)
 
 
+def test_regions_of_predictions(transfer):
+    """Of more than two features the same as of the classifier that predicted them."""
+    proba = transfer.target_classifier_.predict_proba(X[:, 5:])
+    options = {"max_rows": 100, "random_state": 0, "grid_resolution": 30}
+    found = TransferDisplay.from_predictions(X[:, 5:], proba, Y, **options)
+    expected = TransferDisplay.from_estimator(transfer, X, Y, **options)
+    for name in ("xx0", "xx1", "response", "points", "predicted"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.fidelity_ == expected.fidelity_
+    with pytest.raises(ValueError, match="classes has 2 entries, for 3 columns"):
+        TransferDisplay.from_predictions(X[:, 5:], proba, classes=["a", "b"])
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        TransferDisplay.from_predictions(X[:9, 5:], proba)
+    two = TransferDisplay.from_predictions(X[:, 5:7], proba, feature_names=["a", "b"])
+    assert two.ax_.get_xlabel() == "a" and 0.5 < two.fidelity_ < 1
+
+
 @pytest.mark.parametrize("width", [1, 3])
 def test_regions_of_narrow_targets_and_constant_columns(width):
     """One feature, constant columns, a class that is predicted alone: still a plane."""
