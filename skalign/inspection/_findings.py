@@ -23,6 +23,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import Bunch
 
+from ..alignment._gaussian import Information
 from ..alignment._significance import SIGNIFICANCE
 from ..model_selection import estimate_accuracy
 from ._correlation import CorrelationDisplay, shuffled_correlations
@@ -103,7 +104,8 @@ def drawn_scores(aligner, rng) -> np.ndarray:
     """Pointwise mutual information of pairs that are drawn from the model of an aligner."""
     variances, axes = np.linalg.eigh(aligner.latent_covariance_)
     root = axes * np.sqrt(np.maximum(variances, 0.0))
-    return aligner._information.of_rows(rng.normal(size=(DRAWN, len(root))) @ root.T)
+    information = Information.of(aligner.latent_covariance_, len(aligner.encoders_))
+    return information.of_rows(rng.normal(size=(DRAWN, len(root))) @ root.T)
 
 
 def _folds(pairs, n_folds, groups, rng):

@@ -9,8 +9,8 @@ learned from (Saerens, Latinne & Decaestecker 2002),
 
 which is not robust to a source that errs otherwise on the pairs than on its labels. So no more is
 made of it than this. A class that has less than a tenth of the share it would have, by likelihood,
-and by the plain mean of what the source says less than half of an even one, may be absent, where
-five pairs or more would show it. If the absence of such classes alone explains three quarters of
+and by the plain mean of what the source says less than three quarters of an even one, may be absent
+where five pairs or more would show it. If the absence of such classes alone explains as much of
 the gain in likelihood, what the source says of them is multiplied by :math:`\pi_c / \pi_{0c}`;
 that of other classes is left alone.
 """
@@ -40,7 +40,7 @@ TOLERANCE = 1e-3
 PLENTY = 5
 # A class may be absent from the pairs with less than these parts of its share, and is if absences
 # explain so much of the gain.
-ABSENT, UNSEEN, EXPLAINED = 0.1, 0.5, 0.75
+ABSENT, UNSEEN, EXPLAINED = 0.1, 0.75, 0.75
 # Steps of an EM of shares, and how little they move when it ends.
 STEPS, STILL = 200, 1e-6
 # Folds of the labelled rows in which a source classifier is calibrated, the powers that are tried,
