@@ -24,7 +24,7 @@ print(deployed.score(rows["right"], rows["digit"]))
 def test_examples(tmp_path, monkeypatch):
     """Accuracy is far above chance: as printed, and on raw columns where the model is deployed."""
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     monkeypatch.chdir(tmp_path)
     space, out = {}, io.StringIO()
     with contextlib.redirect_stdout(out):
@@ -34,6 +34,7 @@ def test_examples(tmp_path, monkeypatch):
     assert printed > 0.8
     assert abs(printed - float(told)) < 0.015
     assert space["search"].best_score_ > 0.8
+    assert "data:image" in Path("report.html").read_text(encoding="utf-8")
 
     np.savez("rows.npz", right=space["right"][1200:], digit=space["digit"][1200:])
     package = str(Path(skalign.__file__).parents[1])
