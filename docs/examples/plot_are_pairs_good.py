@@ -9,8 +9,8 @@ rows late, and nobody has noticed. What can be seen before any label is looked a
 # %%
 # Two sensors, and a clock that is off
 # ------------------------------------
-# Three slow movements drive seven columns of one sensor and nine of the other, in twelve recordings
-# of eighty rows.
+# Three slow movements drive seven columns of one sensor and nine of the other, in twelve
+# recordings of eighty rows.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,8 +47,8 @@ print(f"best lag {lags.best_lag_}, {lags.margin_:.0f} standard errors ahead of t
 # %%
 # Moved, and fitted again
 # -----------------------
-# Within each recording the hip is shifted back, and the rows that have no partner any more are left
-# out. Before, what was shared hardly stood out from shuffled pairs.
+# Within each recording the hip is shifted back, and the rows that have no partner any more are
+# left out. Before, what was shared hardly stood out from shuffled pairs.
 
 shift = lags.best_lag_
 blocks = X.reshape(recordings, rows, 16)
