@@ -131,7 +131,7 @@ def test_bad_weights(case):
 BAD_TRANSFER = {
     "unknown source": ({"source": "lidar"}, {}, "source='lidar' is no modality: .*'video', 'imu'"),
     "unknown target": ({"target": 2}, {}, "target=2 is no modality: give a position below 2"),
-    "same": ({"target": "video"}, {}, "both name the modality 'video': there is nothing to transfer"),
+    "same": ({"target": "video"}, {}, "both name the modality 'video': there is nothing"),
     "predict_from": ({"predict_from": "both"}, {}, "predict_from='both' must be one of"),
     "single class": (
         {},

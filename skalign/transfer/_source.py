@@ -9,10 +9,10 @@ learned from (Saerens, Latinne & Decaestecker 2002),
 
 which is not robust to a source that errs otherwise on the pairs than on its labels. So no more is
 made of it than this. A class that has less than a tenth of the share it would have, by likelihood,
-and by the plain mean of what the source says less than three quarters of an even one, may be absent
-where five pairs or more would show it. If the absence of such classes alone explains as much of
-the gain in likelihood, what the source says of them is multiplied by :math:`\pi_c / \pi_{0c}`;
-that of other classes is left alone.
+and less than three quarters of an even one by the plain mean of what the source says, may be
+absent, where five pairs or more would show it. If the absence of such classes alone explains as
+much of the gain in likelihood, what the source says of them is multiplied by
+:math:`\pi_c / \pi_{0c}`; that of other classes is left alone.
 """
 
 import warnings
