@@ -1,4 +1,4 @@
-"""Rows in blocks, evenly spread, different from each other, in order. Arrays only."""
+"""Rows in blocks, evenly spread, different from each other, in order, shuffled. Arrays only."""
 
 import numpy as np
 
@@ -6,6 +6,8 @@ import numpy as np
 BLOCK = 2**17
 # Digits of the sums that put rows in order.
 DIGITS = 7
+# Fewer groups than these have so few orders that no p-value of them is small.
+FEW_GROUPS = 7
 
 
 def row_blocks(n: int, width: int, least: int = 1, numbers: int = BLOCK):
@@ -78,3 +80,39 @@ def different_rows(blocks, rows, weights):
     inverse[order] = number
     total = np.bincount(inverse, weights[rows], minlength=int(new.sum()))
     return order[new], total, inverse
+
+
+def shuffled_rows(n: int, groups, rng) -> np.ndarray:
+    """An order of rows in which each gets another partner, as if these were drawn apart.
+
+    Rows that depend on each other are moved together: the rows of a group meet those of another
+    one, in their order, of which each stands for several or some are left out where the other
+    group is shorter or longer. A few groups have few orders, so that their rows are turned round
+    in a circle besides.
+
+    Parameters
+    ----------
+    n : int
+    groups : list of ndarray of int, or None
+        Rows of each group, as :func:`members_of` lists them; None where each row stands alone.
+    rng : RandomState or Generator
+    """
+    if groups is None:
+        return rng.permutation(n)
+    order = np.empty(n, dtype=int)
+    for own, k in zip(groups, rng.permutation(len(groups)), strict=True):
+        other = groups[k]
+        if len(groups) < FEW_GROUPS:
+            other = np.roll(other, int(rng.uniform() * len(other)))
+        order[own] = other[np.arange(len(own)) * len(other) // len(own)]
+    return order
+
+
+def members_of(groups) -> list[np.ndarray] | None:
+    """Rows of each group, in their order; None where there are no groups."""
+    if groups is None:
+        return None
+    numbers: dict = {}
+    unit = np.array([numbers.setdefault(group, len(numbers)) for group in groups.tolist()])
+    ends = np.cumsum(np.bincount(unit, minlength=len(numbers)))[:-1]
+    return np.split(np.argsort(unit, kind="stable"), ends)

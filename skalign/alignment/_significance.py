@@ -7,11 +7,14 @@ scaled Tracy-Widom law of order one, accurate to second order, which needs nothi
 dimensions and the degrees of freedom: no resampling, nothing that depends on row order.
 """
 
+from itertools import combinations
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betaincc, gammaincc
 
 from .._utils._linalg import gram_svd, oas_shrinkage
+from .._utils._rows import shuffled_rows
 from ._canonical import block_sizes, white_gram
 from ._gaussian import SharedGaussian, rest_cross
 from ._whitening import WhitenedPairs, canonical_correlations
@@ -189,7 +192,7 @@ def _logit(x):
 # -- by shuffling -------------------------------------------------------------------------------
 
 
-def pvalue_of_shuffles(statistic, n: int, observed: float, n_shuffles: int) -> float:
+def pvalue_of_shuffles(statistic, n: int, observed: float, n_shuffles: int, groups=None) -> float:
     """P-value of a statistic of n pairs, by shuffles of them.
 
     These end early where some come out as high as the pairs do (Besag & Clifford 1991).
@@ -201,46 +204,79 @@ def pvalue_of_shuffles(statistic, n: int, observed: float, n_shuffles: int) -> f
     n, n_shuffles : int
     observed : float
         Its value of the pairs as they are, less its rounding.
+    groups : list of ndarray of int, optional
+        Rows that are moved together, of each group, as in :func:`shuffled_rows`.
     """
     rng, as_high = np.random.default_rng(0), 0
     for drawn in range(1, n_shuffles + 1):
-        as_high += bool(statistic(rng.permutation(n)) >= observed)
+        as_high += bool(statistic(shuffled_rows(n, groups, rng)) >= observed)
         if as_high == ENOUGH:
             return as_high / drawn
     return (1 + as_high) / (1 + n_shuffles)
 
 
-def shuffled_pvalue(blocks, weights) -> float:
-    r"""P-value of what two blocks share linearly, were their rows shuffled.
-
-    With weighted rows whitened by shrunk covariances, :math:`U_m = Z_m \Sigma_m^{-1/2}`, singular
-    values of :math:`U_1^\top U_2` are canonical correlations. The sum of their fourth powers is
-    mostly that of the largest, and its law under shuffles holds for any rows that are drawn apart
-    from each other, with heavy tails or rarely lit columns, too.
+def shuffled_pvalue(blocks, weights, groups=None) -> float:
+    """P-value of what two blocks share linearly, were their rows shuffled.
 
     Parameters
     ----------
     blocks : pair of ndarray of shape (n, d_m)
         Standardized.
     weights : ndarray of shape (n,)
+    groups : list of ndarray of int, optional
+        Rows that are moved together.
     """
-    first, second = (_whitened(X, weights / weights.sum()) for X in blocks)
+    first, second = (whitened(X, weights / weights.sum()) for X in blocks)
 
     def shared(order):
-        cross = first.T @ second[order]
-        return np.sum((cross @ cross.T if len(cross) < len(cross.T) else cross.T @ cross) ** 2)
+        return linear_strength([first, reordered(second, order, groups)])
 
-    observed = shared(np.arange(len(second)))
-    return pvalue_of_shuffles(shared, len(second), observed * (1 - ROUNDING), N_SHUFFLES)
+    observed = linear_strength([first, second]) * (1 - ROUNDING)
+    return pvalue_of_shuffles(shared, len(second), observed, N_SHUFFLES, groups)
 
 
-def _whitened(X, share):
+def linear_strength(white) -> float:
+    r"""Sum of the fourth powers of the canonical correlations of blocks, each two of them.
+
+    With weighted rows whitened by shrunk covariances, :math:`U_m = Z_m \Sigma_m^{-1/2}`, singular
+    values of :math:`U_m^\top U_l` are canonical correlations. The sum of their fourth powers is
+    mostly that of the largest, and its law under shuffles holds for any rows that are drawn apart
+    from each other, with heavy tails or rarely lit columns, too.
+    """
+    total = 0.0
+    for first, second in combinations(white, 2):
+        cross = first.T @ second
+        gram = cross @ cross.T if len(cross) < len(cross.T) else cross.T @ cross
+        total += float(np.sum(gram**2))
+    return total
+
+
+def reordered(white, order, groups=None):
+    r"""White rows in another order, white again where some stand for several.
+
+    That is where groups of unequal sizes have met. Of :math:`U^\top U = I - R`, with the part R
+    that shrinkage has, this is :math:`U_o (U_o^\top U_o + R)^{-1/2}`.
+    """
+    moved = white[order]
+    if groups is None or len({*map(len, groups)}) == 1 or white.shape[1] == 0:
+        return moved
+    moved = moved - moved.mean(axis=0)
+    values, axes = np.linalg.eigh(moved.T @ moved + np.eye(white.shape[1]) - white.T @ white)
+    return moved @ (axes / np.sqrt(np.maximum(values, NEGLIGIBLE))) @ axes.T
+
+
+def whitened(X, share):
     """Weighted rows less their mean, of unit covariance but for its shrinkage, shape (n, r)."""
     X = X[:, np.ptp(X, axis=0) > 0]
     d = X.shape[1]
     if d == 0:
         return X
-    left, roots, _ = gram_svd(np.sqrt(share)[:, None] * (X - share @ X), NEGLIGIBLE)
+    root = np.sqrt(share)[:, None] * (X - share @ X)
+    if len(root) > d:  # by the smaller of the two Gram matrices
+        _, roots, right = gram_svd(root.T, NEGLIGIBLE)
+        left = right.T
+    else:
+        left, roots, _ = gram_svd(root, NEGLIGIBLE)
     mean = np.sum(roots**2) / d
     alpha = oas_shrinkage(float(np.sum(roots**4)) / d**2, mean, d, len(X))
     return left * (roots / np.sqrt((1 - alpha) * roots**2 + alpha * mean))
