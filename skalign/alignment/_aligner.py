@@ -129,8 +129,8 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     Notes
     -----
     A float64 residual at rounding level is an alignment in the sense of Kamboj & Do, Theorem 2.1.
-    With no more different pairs than the rank of the stacked blocks any two modalities agree
-    exactly, by interpolation: such directions do not count as exact, they are shrunk.
+    With no more different pairs than the rank of the stacked blocks modalities agree by
+    interpolation. That does not count as exact, nor does a direction that one row alone shows.
 
     References
     ----------

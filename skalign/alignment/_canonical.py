@@ -4,15 +4,28 @@ Between two white blocks with cross-covariance :math:`C` the directions of large
 the singular vectors of :math:`C` (Björck & Golub 1973); between more, the leading eigenvectors of
 the joint covariance (MAXVAR, Kettenring 1971). Directions of correlation one are looked at again:
 they are exact where the latents themselves agree up to rounding (Theorem 2.1 of Kamboj & Do).
+
+A direction that one row alone shows agrees by a coincidence: two columns that are lit there and
+nowhere else. Where no more rows than dimensions show these, each is such a row. One of the share w
+of the weight, with white latents z, is known by its leverage, which is as large as can be,
+
+.. math:: w\, z^\top z = 1 - w ;
+
+directions are exact that are orthogonal to the latents of all of these.
 """
+
+from functools import partial
 
 import numpy as np
 
 from .._utils._linalg import leading_svd
+from ..moments._rows import heavy_rows, merged_rows
 from ._whitening import NEARLY_ONE, WhitenedPairs
 
 # Correlations that differ by less are equal.
 TIE = 1e-12
+# What rounding may take from a leverage, and the smallest that a copy of such a row may have.
+LEVERAGE, LIGHTEST = 1e-6, 1e-4
 
 
 def exact_directions(pairs: WhitenedPairs) -> list[np.ndarray]:
@@ -62,8 +75,33 @@ def confirmed_exact(pairs: WhitenedPairs, rows, modalities=None) -> list[np.ndar
         n_exact = found[0].shape[1]
         limit = stack_rank(pairs, n_exact) + 1
         if n_exact and rows.n_unique(limit, modalities) > limit:
-            return found
+            return _without_lone_rows(found, pairs, rows, modalities)
     return [np.zeros((block.rank, 0)) for block in pairs.blocks]
+
+
+def _without_lone_rows(exact, pairs, rows, modalities):
+    """Exact directions but those that a single different row alone shows.
+
+    Rows that are gone, of which sums are kept, are not looked at.
+    """
+    if not rows.readable_again:
+        return exact
+    shown = range(len(rows.blocks)) if modalities is None else modalities
+    coef, mean = pairs.blocks[0].coef(exact[0]), pairs.moments.mean[pairs.columns[0]]
+    seen = [rows.blocks.indices(m) for m in shown]
+    look = partial(heavy_rows, least=LIGHTEST)
+    weight, latents = rows.fold(look, merged_rows, (seen, mean, coef, pairs.moments.weight))[1:]
+    share = weight / pairs.moments.weight
+    lone = share * np.sum(latents**2, axis=1) >= 1 - share - LEVERAGE
+    if not lone.any():
+        return exact
+    _, size, axes = np.linalg.svd(latents[lone])
+    kept = axes[np.sum(size > LEVERAGE * size[0]) :].T
+    if kept.shape[1] == 0:
+        return [a @ kept for a in exact]
+    exact = [a @ kept for a in exact]
+    principal = principal_rotation(exact, [block.singular_values for block in pairs.blocks])
+    return [a @ principal for a in exact]
 
 
 def _nearest_orthonormal(a):

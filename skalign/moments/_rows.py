@@ -95,6 +95,39 @@ class ArrayRows:
         return ArrayRows(self.X[kept], weights, self.blocks)
 
 
+def heavy_rows(rows, shared, least: float):
+    """Different complete rows that take part in some latents: their numbers, weights and latents.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+    shared : tuple of list of ndarray, ndarray, ndarray and float
+        Columns of the modalities that a row must have; mean and maps (d, k) from the first of
+        these to latents; the weight of all rows there are.
+    least : float
+        Share of the squares of all latents that a row has, where it is looked at.
+    """
+    columns, mean, coef, total = shared
+    every, found = np.concatenate(columns), []
+    for some in row_blocks(max(len(rows.X), 1), rows.shape[1]):  # a chunk may be empty
+        batch = as_numpy(rows.X[some])
+        weights = np.ones(len(batch)) if rows.weights is None else rows.weights[some]
+        complete = np.isfinite(batch[:, every]).all(axis=1) & (weights > 0)
+        batch, weights = batch[complete], weights[complete]
+        latents = (batch[:, columns[0]] - mean) @ coef
+        heavy = weights * np.sum(latents**2, axis=1) > least * total
+        numbers = _hashes(_doubles(batch[heavy][:, every]))
+        found.append((numbers, weights[heavy], latents[heavy]))
+    return merged_rows(*found)
+
+
+def merged_rows(*found):
+    """Rows of which each is there once, with the weight of all that are equal to it."""
+    numbers, weights, latents = map(np.concatenate, zip(*found, strict=True))
+    numbers, first, which = np.unique(numbers, return_index=True, return_inverse=True)
+    return numbers, np.bincount(which, weights, minlength=len(numbers)), latents[first]
+
+
 def _doubles(X):
     return X.astype(np.float64) + 0.0  # so that -0.0 equals 0.0
 
