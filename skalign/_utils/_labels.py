@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
 from ._array_api import vector_as_numpy
+from ._validation import check_vector
 
 UNLABELLED = -1
 
@@ -96,3 +97,14 @@ def _numbers_as_numbers(y, blank):
     out = np.full(len(y), filler if blank.any() else 0, dtype=numbers.dtype)
     out[~blank] = numbers
     return out
+
+
+def check_groups(groups, n: int):
+    """Groups as a vector (n,), none of which is missing, or None where none are given."""
+    if groups is None:
+        return None
+    groups = check_vector(vector_as_numpy(groups), n, "groups")
+    blank = np.flatnonzero([is_blank(group) for group in groups.tolist()])
+    if len(blank):
+        raise ValueError(f"groups has none for row {blank[0]}: name a group for every row.")
+    return groups

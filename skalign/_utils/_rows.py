@@ -108,10 +108,13 @@ def shuffled_rows(n: int, groups, rng) -> np.ndarray:
     return order
 
 
-def members_of(groups) -> list[np.ndarray] | None:
-    """Rows of each group, in their order; None where there are no groups."""
+def members_of(groups, places=None) -> list[np.ndarray] | None:
+    """Rows of each group, in their order, or by their places; None where there are no groups."""
     if groups is None:
         return None
+    if places is not None:
+        order = np.argsort(places, kind="stable")
+        return [order[own] for own in members_of(groups[order]) or []]
     numbers: dict = {}
     unit = np.array([numbers.setdefault(group, len(numbers)) for group in groups.tolist()])
     ends = np.cumsum(np.bincount(unit, minlength=len(numbers)))[:-1]

@@ -29,6 +29,20 @@ def restored_on_error(state: dict):
 
 
 @contextmanager
+def noting_width(X, widths, instead: str = ""):
+    """Say what to do if what follows raises, and ``X`` is as wide as one modality alone."""
+    try:
+        yield
+    except ValueError as error:
+        if getattr(X, "shape", (0, 0))[-1] in widths:
+            error.add_note(
+                f"X seems to have the columns of one modality alone: {instead}put NaN beside "
+                "them, as skalign.stack_modalities does."
+            )
+        raise
+
+
+@contextmanager
 def no_overflow():
     """Turn numbers that cannot be computed with into a clear error."""
     try:

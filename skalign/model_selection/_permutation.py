@@ -19,11 +19,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_random_state
 
 from .._blocks import presence, read_array, resolve_table
-from .._utils._array_api import vector_as_numpy
-from .._utils._labels import is_blank
+from .._utils._labels import check_groups
 from .._utils._rows import members_of, shuffled_rows
 from .._utils._validation import FLOATS, check_number, is_frame
 from ..alignment._significance import ROUNDING, linear_strength, reordered, whitened
@@ -150,10 +149,4 @@ def _pairs(X, modalities, groups):
     pairs = [blocks.take(rows, m)[complete].astype(np.float64) for m in range(len(blocks))]
     if groups is None:
         return pairs, None
-    groups = np.asarray(vector_as_numpy(groups))
-    check_consistent_length(rows, groups)
-    blank = np.flatnonzero([is_blank(group) for group in groups.ravel().tolist()])
-    if groups.ndim != 1 or len(blank):
-        what = f"shape {groups.shape}" if groups.ndim != 1 else f"none for row {blank[0]}"
-        raise ValueError(f"groups must be 1-D, one for each row of X; got {what}.")
-    return pairs, members_of(groups[complete])
+    return pairs, members_of(check_groups(groups, len(rows))[complete])

@@ -16,6 +16,7 @@ from .._utils._validation import (
     check_switch,
     column_names,
     is_frame,
+    noting_width,
     requesting,
     restored_on_error,
     routing,
@@ -375,15 +376,9 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
     def _validated(self, X):
         """Rows whose columns are those of the fit; of a collection a table without rows."""
         template, options = collections.table_of(X)
-        try:
+        widths = {self.target_regressor_.n_features_in_}
+        with noting_width(template, widths, "ask target_regressor_, or "):
             return validate_data(self, template, reset=False, **options)
-        except ValueError as error:
-            if getattr(template, "shape", (0, 0))[-1] == self.target_regressor_.n_features_in_:
-                error.add_note(
-                    "X seems to have the columns of the target alone: ask target_regressor_, or "
-                    "put NaN beside them, as skalign.stack_modalities does."
-                )
-            raise
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

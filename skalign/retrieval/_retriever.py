@@ -12,7 +12,13 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._blocks import position_of
-from .._utils._validation import check_number, check_option, column_names, restored_on_error
+from .._utils._validation import (
+    check_number,
+    check_option,
+    column_names,
+    noting_width,
+    restored_on_error,
+)
 from ..alignment import NullSpaceAligner
 from ..alignment._given import blocks_of, given_aligner
 from ..alignment._maps import warn_of_chance
@@ -423,16 +429,8 @@ class CrossModalRetriever(BaseEstimator):
     def _validated(self, X):
         """Rows whose columns are those of the fit; of a collection a table without rows."""
         template, options = collections.table_of(X)
-        try:
+        with noting_width(template, {e.n_features_in_ for e in self.aligner_.encoders_}):
             return validate_data(self, template, reset=False, **options)
-        except ValueError as error:
-            width = getattr(template, "shape", (0, 0))[-1]
-            if width in {e.n_features_in_ for e in self.aligner_.encoders_}:
-                error.add_note(
-                    "X seems to have the columns of one modality alone: put NaN beside them, as "
-                    "skalign.stack_modalities does."
-                )
-            raise
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "neighbors_")

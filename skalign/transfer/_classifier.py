@@ -13,11 +13,12 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .._blocks import chains
-from .._utils._labels import UNLABELLED, known_labels
+from .._utils._labels import UNLABELLED, check_groups, known_labels
 from .._utils._validation import (
     check_option,
     check_switch,
     column_names,
+    noting_width,
     requesting,
     restored_on_error,
     routing,
@@ -32,6 +33,7 @@ from ._modality_classifier import ModalityClassifier, Predictor
 from ._source import (
     frozen,
     given_prior,
+    groups_parameter,
     labelled_accuracy,
     soft_labels,
     weight_parameter,
@@ -205,24 +207,28 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **params: Any
+    ) -> Self:
         """Learn to classify the target modality.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Blocks of all modalities side by side; a missing block is NaN. Of a Dask array or
-            dataframe the aligner sees every row, and the rest a sample in memory: at most
-            100,000 rows of each kind, drawn evenly in their order. Kinds are labelled rows of the
-            source; rows with the source and another modality; rows without the source; rows of
-            the source alone without a label.
+            Blocks of all modalities side by side; a missing block is NaN. Of a Dask collection
+            the aligner sees every row, and the rest 100,000 of each kind at most, drawn evenly:
+            labelled rows of the source, pairs, rows without the source, unlabelled ones of it.
         y : array-like of shape (n_samples,)
             Labels; -1 where a sample has none. May be None if ``estimator`` is frozen.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative; a weight of two counts a row twice. The last step of an ``estimator``
             that is a pipeline gets them.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of rows that depend on each other, such as subjects, in each of which rows stand
+            in the order of time. Whether pairs share anything, and anchors, are judged by whole
+            groups. An ``estimator`` whose fit takes groups, such as a search, gets them.
         **params : dict
-            Metadata for the fit of ``estimator``, such as ``groups`` of a search, one value a row.
+            Other metadata for the fit of ``estimator``, one value a row.
 
         Returns
         -------
@@ -231,12 +237,12 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         Raises
         ------
         ValueError
-            If no labelled row has the source modality, if these hold a single class, or if
-            neither pairs nor a chain of pairs join source and target.
+            If no labelled row has the source modality, these hold a single class, or neither
+            pairs nor a chain of pairs join source and target.
         """
         self._check_parameters()
         with restored_on_error(self.__dict__):
-            soft = self._fit_source_and_aligner(X, y, sample_weight, params)
+            soft = self._fit_source_and_aligner(X, y, sample_weight, groups, params)
             self._learn_targets(soft)
         return self
 
@@ -336,17 +342,20 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     def _aligner(self):
         return requesting(NullSpaceAligner()) if self.aligner is None else self.aligner
 
-    def _route(self, weights, params):
+    def _route(self, weights, groups, params):
         """Metadata of the fit of the estimator, and whether the aligner gets the weights."""
+        name = None if groups is None else groups_parameter(self._estimator())
         if routing():
+            params = params if groups is None else {"groups": groups, **params}
             given = {**params} if weights is None else {"sample_weight": weights, **params}
             routed = process_routing(self, "fit", **given)
             return routed.estimator.fit, "sample_weight" in routed.aligner.fit
+        params = params if name is None else {name: groups, **params}
         if weights is None:
             return params, False
         return {weight_parameter(self._estimator()): weights, **params}, True
 
-    def _fit_source_and_aligner(self, X, y, sample_weight, params):
+    def _fit_source_and_aligner(self, X, y, sample_weight, groups, params):
         """Steps 1 and 2: what the source says of the pairs, and the space in which they agree."""
         aligner, is_frozen = given_aligner(self._aligner())
         if not is_frozen and aligner.random_state is None:
@@ -357,6 +366,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         self.sources_, self.targets_ = blocks.roles(self.source, self.target)
         self.source_, self.target_ = self.sources_[0], self.targets_[0]
         aligner._check_parameters()
+        collections.check_in_memory("groups", X=X if groups is not None else None)
         if y is None and not frozen(self.estimator):
             known_labels(None, type(self).__name__)  # raises, before rows are read
         every = collections.as_rows(X, table, sample_weight, blocks, verbose=self.verbose)
@@ -365,15 +375,17 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             y = np.full(len(table), UNLABELLED)
         y, known = known_labels(y, type(self).__name__)
         check_consistent_length(table, y)
-        to_estimator, weighted = self._route(rows.weights, params)
+        groups = check_groups(groups, len(table))
+        to_estimator, weighted = self._route(rows.weights, groups, params)
         if not is_frozen:
             self._say(f"aligner: {every.shape[1]:,} columns")
             seen = every if weighted else every.unweighted()
             aligner._learn(seen, column_names(template), self.__dict__)
         self._say(f"source: {known.sum():,} labelled rows of {len(y):,}")
         each = {m: with_seed(clone(self._estimator()), self.random_state) for m in self.sources_}
-        asked = self.targets_, to_estimator, self.predict_from == "available", self.target_labels
-        self.classes_, soft = soft_labels(each, blocks.select(table), y, known, rows, *asked)
+        asked = to_estimator, self.predict_from == "available", self.target_labels, groups
+        told = blocks.select(table), y, known, rows, self.targets_, *asked
+        self.classes_, soft = soft_labels(each, *told)
         self.estimator_, self.estimators_, self.aligner_ = each[self.source_], each, aligner
         self.source_inverse_temperature_ = soft.power
         return soft if weighted else replace(soft, rows=rows.unweighted())
@@ -460,16 +472,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     def _validated(self, X):
         """Rows whose columns are those of the fit; of a collection a table without rows."""
         template, options = collections.table_of(X)
-        try:
+        widths = {c.n_features_in_ for c in self.classifiers_.values()}
+        with noting_width(template, widths, "ask target_classifier_, or "):
             return validate_data(self, template, reset=False, **options)
-        except ValueError as error:
-            width = getattr(template, "shape", (0, 0))[-1]
-            if width in {c.n_features_in_ for c in self.classifiers_.values()}:
-                error.add_note(
-                    "X seems to have the columns of one modality alone: ask target_classifier_, "
-                    "or put NaN beside them, as skalign.stack_modalities does."
-                )
-            raise
 
     def _predictor(self):
         blocks, fused = self.aligner_._blocks, self.predict_from == "available"

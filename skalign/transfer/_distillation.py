@@ -55,7 +55,7 @@ from ._ensemble import forest_of, with_other_views
 from ._kernel import Options, kernel_lda, log_prior, of_features, pooled_model
 from ._mixture import fit_mixture, gaussian_models, with_classes, within_classes
 from ._source import SoftLabels
-from ._task import TargetModel, TransferTask, transfer_task
+from ._task import TargetModel, TransferTask, some_of_groups, transfer_task
 
 # Rows that lack the source count as so many times the pairs at most, all of them together, and
 # so many of them take part, or so many times the pairs.
@@ -66,6 +66,8 @@ UNPAIRED_SHARE = 10
 TEST_ROWS = 2000
 # Fewer pairs than these are not halved.
 FEW_PAIRS = 60
+# Pairs that are shuffled where they come in groups.
+GROUPED_PAIRS = 250
 
 
 def distil(task: TransferTask, **options) -> TargetModel:
@@ -137,7 +139,7 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
     with a label of their own say nothing of the source. For the p-value each half of the pairs is
     decided by the other alone. Given one half, pairs of the other may be shuffled where modalities
     are independent: each p-value is valid, and so is the smallest times their number. Few pairs
-    are shuffled as a whole instead.
+    are shuffled as a whole instead, and so are some pairs of groups, which move together.
     """
     asked = [_decided_by_discriminants] + [_decided_by_forest] * options.forest
     pairs, own = np.flatnonzero(~task.certain), ~task.certain[rows]
@@ -149,6 +151,11 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
     decisions = chain([(rows, decided[own])], decisions)
     tests = (agreement_test(posterior[r], d, weights[r]) for r, d in decisions)
     agreement, _ = next(tests)
+    if task.groups is not None:
+        names, places = task.groups
+        own, members = some_of_groups(names[pairs], places[pairs], GROUPED_PAIRS)
+        shuffled = X[own], posterior[own], weights[own], options.kernel, members
+        return agreement, permutation_pvalue(*shuffled)
     if len(pairs) < FEW_PAIRS:
         return agreement, permutation_pvalue(X, posterior, weights, options.kernel)
     smallest = 1.0
@@ -159,8 +166,8 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
     return agreement, smallest
 
 
-def permutation_pvalue(X, posterior, weights, kernel: bool) -> float:
-    """P-value of leave-one-out decisions of discriminants, were the pairs shuffled.
+def permutation_pvalue(X, posterior, weights, kernel: bool, groups=None) -> float:
+    """P-value of leave-one-out decisions of discriminants, were the pairs shuffled, or groups.
 
     What is learned of the target alone, axes and kernels, is learned once.
     """
@@ -177,7 +184,7 @@ def permutation_pvalue(X, posterior, weights, kernel: bool) -> float:
         said = [np.argmax(s.leave_one_out(posterior[order], every), axis=1) for s in spaces]
         return sum(share @ centred[order, decided] for decided in said)
 
-    return pvalue_of_shuffles(agree, len(X), agree(every) - TINY, N_SHUFFLES)
+    return pvalue_of_shuffles(agree, len(X), agree(every) - TINY, N_SHUFFLES, groups)
 
 
 def _decided_in_halves(X, posterior, weights, asked, options: Options):

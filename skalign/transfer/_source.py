@@ -17,6 +17,7 @@ much of the gain in likelihood, what the source says of them is multiplied by
 
 import warnings
 from dataclasses import dataclass, replace
+from inspect import signature
 
 import numpy as np
 from scipy.special import log_softmax
@@ -64,6 +65,7 @@ class SoftLabels:
     codes: np.ndarray  # (len(labelled),): their classes
     sources: tuple[int, ...] = (0,)
     power: float = 1.0  # of the sources' probabilities beside other modalities
+    groups: np.ndarray | None = None  # (n,): of rows that depend on each other
 
     def block(self, m: int) -> np.ndarray:
         """A modality of all rows."""
@@ -133,6 +135,7 @@ def soft_labels(
     params,
     calibrated=False,
     target_labels="unpaired",
+    groups=None,
 ):
     """Step 1: fit the classifiers of the sources, and ask what they think of the pairs.
 
@@ -156,6 +159,8 @@ def soft_labels(
     target_labels : {"unpaired", "all", "none"}
         Which labels teach other modalities: with ``"all"`` those of pairs stand in place of what
         the sources say of them.
+    groups : ndarray of shape (n,), optional
+        Of rows that depend on each other.
 
     Returns
     -------
@@ -176,7 +181,7 @@ def soft_labels(
     _check_chains(rows.blocks.names, present[counted], sources, targets)
     mine, powers = known & counted, []
     for m in sources:
-        seen = rows, m, np.flatnonzero(mine & present[:, m]), params
+        seen = rows, m, np.flatnonzero(mine & present[:, m]), params, groups
         powers.append(_taught(estimators[m], table, y, *seen, calibrated))
     pairs, alone = (np.flatnonzero(told & counted & kind) for kind in (others, ~others))
     classes = classes_of([c.classes_ for c in estimators.values()], y[known & counted])
@@ -200,7 +205,7 @@ def soft_labels(
         own = np.searchsorted(classes, plain_labels(y[pairs[known[pairs]]]))
         posterior[known[pairs]] = np.eye(len(classes))[own]
     given = pairs, posterior, means, untold, codes
-    return classes, SoftLabels(rows, present, weights, *given, sources, min(powers))
+    return classes, SoftLabels(rows, present, weights, *given, sources, min(powers), groups)
 
 
 def named(names, modalities) -> str:
@@ -254,17 +259,18 @@ def _check_chains(names, present, sources, targets):
             )
 
 
-def _taught(estimator, table, y, rows: ArrayRows, m: int, mine, params, calibrated) -> float:
+def _taught(estimator, table, y, rows, m: int, mine, params, groups, calibrated) -> float:
     """Fit the classifier of a source to some rows; the power of its probabilities."""
     columns = rows.blocks.columns[m]
     params = {key: np.asarray(vector_as_numpy(v))[mine] for key, v in params.items()}
+    apart = params.get("groups") if groups is None else groups[mine]
     seen = select(table, columns, mine)
     _fit(estimator, seen, y[mine], params, rows.blocks.names[m])
     if not calibrated:
         return 1.0
     X = rows.blocks.take(rows.X, m)[mine].astype(np.float64)
     weights = np.ones(len(mine)) if rows.weights is None else rows.weights[mine]
-    return held_out_power(estimator, seen, X, y[mine], weights, params)
+    return held_out_power(estimator, seen, X, y[mine], weights, params, apart)
 
 
 def said_by_sources(estimators, table, present, blocks, rows, classes) -> np.ndarray:
@@ -306,7 +312,7 @@ def _fit(estimator, block, labels, params, name):
         raise ValueError("estimator knows a single class: a classifier needs at least two.")
 
 
-def held_out_power(estimator, block, X, labels, weights, params) -> float:
+def held_out_power(estimator, block, X, labels, weights, params, groups=None) -> float:
     """Power of its probabilities at which a source classifier is as sure as it is right.
 
     It predicts labelled rows that it has not seen, in folds (by ``groups``, if it has these), and
@@ -329,7 +335,7 @@ def held_out_power(estimator, block, X, labels, weights, params) -> float:
         return 1.0
     labels = plain_labels(labels)
     known, codes = np.unique(labels, return_inverse=True)
-    folds = _folds(X, codes, weights, params.get("groups"))
+    folds = _folds(X, codes, weights, groups)
     if any(len(np.unique(folds[codes == c])) < 2 for c in range(len(known))):
         return 1.0
     said = np.zeros((len(labels), len(known)))
@@ -363,6 +369,23 @@ def _folds(X, codes, weights, groups):
     return folds[inverse]
 
 
+def groups_parameter(estimator) -> str | None:
+    """Name under which ``fit`` of a classifier takes groups; None if it takes none."""
+    step, prefix = _last_step(estimator)
+    taken = signature(step.fit).parameters.values()
+    if any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
+        return f"{prefix}groups"
+    return None
+
+
+def _last_step(estimator):
+    """The last step of pipelines, and the prefix of its metadata."""
+    step, prefix = estimator, ""
+    while isinstance(step, Pipeline):
+        prefix, step = f"{prefix}{step.steps[-1][0]}__", step.steps[-1][1]
+    return step, prefix
+
+
 def weight_parameter(estimator) -> str:
     """Name under which ``fit`` of a classifier takes the weights of rows.
 
@@ -371,9 +394,7 @@ def weight_parameter(estimator) -> str:
     ValueError
         If it takes none.
     """
-    step, prefix = estimator, ""
-    while isinstance(step, Pipeline):
-        prefix, step = f"{prefix}{step.steps[-1][0]}__", step.steps[-1][1]
+    step, prefix = _last_step(estimator)
     if not has_fit_parameter(step, "sample_weight") and not frozen(step):
         raise ValueError(
             f"estimator={type(step).__name__} takes no sample_weight: fit without weights, choose "

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from .._utils._linalg import orthonormal_rows, reciprocal
-from .._utils._rows import different_rows, own_order, spread_rows
+from .._utils._rows import different_rows, members_of, own_order, spread_rows
 from ..alignment._significance import SIGNIFICANCE, shuffled_pvalue
 from ..alignment._whitening import signal_scale
 from ._source import PLENTY, SoftLabels, named
@@ -84,6 +84,7 @@ class TransferTask:
     inverse: np.ndarray  # number of the different one that each of them is
     certain: np.ndarray  # (n,): which have no source, but a label of their own
     anchors: Anchors | None = None
+    groups: tuple[np.ndarray, np.ndarray] | None = None  # (n,) each: names, and rows as given
 
     @property
     def known(self) -> np.ndarray:
@@ -161,6 +162,7 @@ def transfer_task(soft: SoftLabels, m: int, span=None, paired: bool = True) -> T
         rows,
         np.argsort(order)[inverse],
         certain[order],
+        groups=None if soft.groups is None else (soft.groups[chosen[order]], chosen[order]),
     )
 
 
@@ -184,8 +186,18 @@ def shared_pvalue(soft: SoftLabels, target: int) -> float:
     some = spread_rows(len(first), MOST_SHUFFLED)
     blocks = [block[pairs[first]] for block in both]
     points = [_standardization(X, total).apply(X) for X in blocks]
-    own = own_order(points)[some]
-    return shuffled_pvalue([X[own] for X in points], total[own])
+    if soft.groups is None:
+        own, members = own_order(points)[some], None
+    else:
+        own, members = some_of_groups(soft.groups[pairs[first]], pairs[first], MOST_SHUFFLED)
+    return shuffled_pvalue([X[own] for X in points], total[own], members)
+
+
+def some_of_groups(groups, places, most: int):
+    """At most so many rows, evenly spread in each group, and the rows of each group among them."""
+    every = np.concatenate(members_of(groups, places) or [])
+    own = every[spread_rows(len(every), most)]
+    return own, members_of(groups[own])
 
 
 def nothing_shared(soft: SoftLabels, m: int, pvalue: float, classes, stacklevel=5) -> bool:
@@ -246,10 +258,14 @@ def _standardization(X, weights, span=None) -> Standardization:
 def anchor_folds(task: TransferTask) -> list[np.ndarray]:
     """Folds of the different pairs, in their order; none where anchors weigh too little to try."""
     n = len(task.weights)
-    heaviest = len(task.known) * HEAVIEST
+    n_folds, heaviest = N_FOLDS, len(task.known) * HEAVIEST
     if heaviest < SHARE * task.weights.sum() or n < 2 * N_FOLDS:
         return []
-    return [np.arange(f, n, N_FOLDS) for f in range(N_FOLDS)]
+    number = np.arange(n)
+    if task.groups is not None:  # as a whole in one fold
+        number = np.unique(task.groups[0], return_inverse=True)[1]
+        n_folds = min(n_folds, number.max() + 1)
+    return [np.flatnonzero(number % n_folds == f) for f in range(n_folds)] if n_folds > 1 else []
 
 
 def with_anchors(task: TransferTask, folds, carried) -> TransferTask:
