@@ -212,7 +212,7 @@ def _said(estimator, X, rows, role):
 # -- input ----------------------------------------------------------------------------------------
 
 
-def _transfer_in(estimator):
+def _transfer_in(estimator, owner=_OWNER):
     """Unwrap pipelines and searches, which need not be fitted."""
     found = estimator
     while not isinstance(found, CrossModalTransferClassifier):
@@ -222,7 +222,7 @@ def _transfer_in(estimator):
             found = found.estimator
         else:
             raise TypeError(
-                f"{_OWNER} got {type(estimator).__name__}, in which there is no "
+                f"{owner} got {type(estimator).__name__}, in which there is no "
                 f"CrossModalTransferClassifier but {found!r}: pass such a classifier, a Pipeline "
                 "that ends in one, or a search over one."
             )
@@ -238,12 +238,12 @@ def _number_of_folds(cv):
     return int(cv)
 
 
-def _checked(X, y, groups):
+def _checked(X, y, groups, owner=_OWNER):
     """Return the rows as a table, labels, which of these are known, and groups as an array."""
     X = template_of(X)  # itself, or an error
     if not is_frame(X):
         X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
-    y, known = known_labels(y, _OWNER)
+    y, known = known_labels(y, owner)
     groups = None if groups is None else np.asarray(vector_as_numpy(groups))
     check_consistent_length(X, y, groups)
     if groups is not None:
@@ -269,7 +269,7 @@ def _kinds(transfer, X, known):
     return _Kinds(np.flatnonzero(has[0] & known), np.flatnonzero(has[0] & has[1] & ~known))
 
 
-def _check_enough(kinds, groups, least):
+def _check_enough(kinds, groups, least, owner=_OWNER):
     """Raise where there is too little to hold out."""
     names = ("labelled rows of the source", "pairs without a label")
     for rows, name in zip(kinds, names, strict=True):
@@ -277,6 +277,6 @@ def _check_enough(kinds, groups, least):
         if n < least:
             what = name if groups is None else f"groups with {name}"
             raise ValueError(
-                f"{_OWNER} has {n} {what}, and needs {least} at least: give more, or take fewer "
+                f"{owner} has {n} {what}, and needs {least} at least: give more, or take fewer "
                 "folds by cv. Where pairs have labels, score the transfer on them."
             )
