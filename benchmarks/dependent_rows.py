@@ -4,9 +4,12 @@ Rows are Gaussian, of heavy tails, lognormal, one-hot or rarely lit; drawn apart
 are AR(1) series each, with a level of their own. Of modalities that know nothing of each other a
 share of .05 may have a p-value below .05. Columns: Roy's p-value of the aligner, permutations of
 rows, permutations of groups, and the p-value of a Kolmogorov-Smirnov test that the latter are too
-small. Then the same where four of eight columns are driven by common series.
+small. Then the same where half of the variance of each column is common to both modalities.
 
-    python benchmarks/dependent_rows.py --draws 500      # five minutes
+With `--refusals`, how often a transfer says that pairs share nothing, of as many fits.
+
+    python benchmarks/dependent_rows.py --draws 500      # ten minutes
+    python benchmarks/dependent_rows.py --refusals 50    # ten minutes
 """
 
 import argparse
@@ -15,9 +18,10 @@ import warnings
 import numpy as np
 from scipy.signal import lfilter
 from scipy.stats import kstest, norm, t
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.parallel import Parallel, delayed
 
-from skalign import NullSpaceAligner
+from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.model_selection import permutation_test
 
 WIDTH, WARM_UP = 4, 100
@@ -91,12 +95,41 @@ def study(shape, law, common, options):
     print(f"  {shape:28s} {law:11s}", *cells, last, flush=True)
 
 
+def refused(seed, shape, common, shuffled, grouped):
+    """Whether a transfer finds that pairs share nothing; the class is told by one modality."""
+    (source, target), groups = draw(seed, shape, common)
+    rng = np.random.default_rng(seed)
+    target = rng.permutation(target) if shuffled else target
+    y = (source @ rng.normal(size=WIDTH) > 0).astype(int)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = CrossModalTransferClassifier(LogisticRegression(max_iter=1000))
+        model.fit(np.hstack([source, target]), y, groups=groups if grouped else None)
+    return any("share nothing" in str(w.message) for w in caught)
+
+
+def refusals(options):
+    """Print how often fits refuse, with groups and without."""
+    print("Share of transfers that refuse                            groups     rows")
+    for what, common, shuffled in [("unrelated", 0, 0), ("shuffled", 0.7, 1), ("pairs", 0.7, 0)]:
+        for shape in ["12 series of 30", "12 series of 15 to 45", "3 series of 200"]:
+            both = []
+            for grouped, draws in ((True, options.refusals), (False, options.refusals // 4)):
+                given = shape, common, shuffled, grouped
+                both.append(np.mean([refused(seed, *given) for seed in range(draws)]))
+            print(f"  {what:20s} {shape:28s}", *(f"{share:8.3f}" for share in both), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--draws", type=int, default=500, help="(default: %(default)s)")
     parser.add_argument("--permutations", type=int, default=199, help="(default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=None)
+    parser.add_argument("--refusals", type=int, default=0, metavar="DRAWS")
     options = parser.parse_args()
+    if options.refusals:
+        refusals(options)
+        return
     header = " " * 43 + "     Roy     rows   groups   at .01       KS"
     print(f"Independent modalities: share of p-values up to .05\n{header}")
     for law in LAWS:
