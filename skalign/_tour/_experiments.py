@@ -94,9 +94,16 @@ def paper_aligner(n_components: int | None) -> NullSpaceAligner:
 
 def _svd_error(x1: Floats, x2: Floats, sign: int) -> float:
     """Eq. 4 for the maps that Eq. 3 takes from the SVD of [X1; sign X2]."""
-    U = np.linalg.svd(np.hstack([x1, sign * x2]).T, full_matrices=False)[0]
-    A1, A2 = np.split(U[:, -2:], [x1.shape[1]])
+    A1, A2 = svd_maps(x1, x2, 2, sign)
     return alignment_error(x1 @ A1, x2 @ A2)
+
+
+def svd_maps(x1: Floats, x2: Floats, k: int, sign: int) -> tuple[Floats, Floats]:
+    """The paper's maps, letter by letter: the last k left singular vectors of [X1; sign X2]."""
+    stack = np.hstack([x1, sign * x2])
+    wide = len(stack) < stack.shape[1]  # then the last ones take a full decomposition
+    A = np.linalg.svd(stack, full_matrices=wide)[2][-k:].T
+    return A[: x1.shape[1]], A[x1.shape[1] :]
 
 
 def paper_table(result: Bunch) -> str:
