@@ -1,8 +1,6 @@
 """`benchmarks/paper.py`: its claims hold on a small grid, and it says so where one does not."""
 
-import importlib
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,20 +9,13 @@ from scipy.linalg import null_space
 from skalign._tour._experiments import svd_maps
 from skalign.datasets import make_paired_gaussians
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = {"n": (10, 60, 400), "d": (2, 10), "k": (1, 10)}
-MODULES = ("paper", "paper_claims", "paper_figures", "paper_study", "gauge")
 
 
 @pytest.fixture(scope="module")
-def modules():
-    """The scripts, which are no package, by name."""
-    sys.path.insert(0, str(BENCHMARKS))
-    names = [name for name in MODULES if name != "paper_figures"]
-    yield {name: importlib.import_module(name) for name in names}
-    sys.path.remove(str(BENCHMARKS))
-    for name in MODULES:
-        sys.modules.pop(name, None)
+def modules(script):
+    """The parts of the script by name."""
+    return {name: script(name) for name in ("paper", "paper_claims", "paper_study")}
 
 
 @pytest.fixture(scope="module")
