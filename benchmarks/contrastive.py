@@ -4,7 +4,7 @@ Samples fall into thirds as in `transfer_quality.py`: labels and modality 1; pai
 alone everybody learns to align; and a test. A fifth of the pairs (other subjects, where there are
 any) is held out for choices. Inputs are standardized. Beside each other:
 
-- contrastive encoders, linear and with a hidden layer, each the best of twelve settings
+- contrastive encoders, linear and with a hidden layer, each the best of eighteen settings
   (`contrastive_encoders.py`);
 - `NullSpaceAligner`, for retrieval `CrossModalRetriever`, with skalign's defaults, and "tuned":
   of the columns or of Gaussian kernels with 300 of the pairs, of three widths.
@@ -12,7 +12,10 @@ any) is held out for choices. Inputs are standardized. Beside each other:
 All choices are made by the mean reciprocal rank of the pairs held out. Measured on the test:
 
 - alignment: the correlation of the encodings of a pair, summed over dimensions, on the unit
-  sphere; those of `NullSpaceAligner` are weighed by their correlations first;
+  sphere; those of `NullSpaceAligner` are weighed by their correlations first. It rises where only
+  the best dimensions are kept;
+- separation, which falls there: by how many standard deviations of cosines of rows that are no
+  pair the mean cosine of pairs is above theirs;
 - retrieval: how often the partner is the nearest (recall at 1), and its mean reciprocal rank;
 - transfer: accuracy on modality 2 of logistic regression that was fitted to standardized
   encodings of modality 1; beside it `CrossModalTransferClassifier`, which does not need them.
@@ -35,6 +38,16 @@ from pathlib import Path
 
 import numpy as np
 from agreement import folds
+from contrastive_report import (
+    DESCENTS,
+    FEW,
+    METHODS,
+    chosen_lines,
+    draw,
+    lines,
+    summary,
+    time_lines,
+)
 from recipes import drawn
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
@@ -57,12 +70,8 @@ TASKS = [
     "watch:accel-gyro",
     "htad:audio-wrist",
 ]
-DESCENTS = ("linear", "MLP")
-METHODS = (*DESCENTS, "skalign", "skalign, tuned")
 WIDTHS = (0.1, 0.3, 1.0)  # of kernels: gamma times the number of columns
 CENTRES = 300
-MEASURES = ("alignment", "R@1", "MRR", "transfer")
-EXACT = 1e-9  # differences below this are rounding
 
 # -- data -----------------------------------------------------------------------------------------
 
@@ -91,6 +100,13 @@ def correlation(z1, z2):
     return np.sum(z1 * z2) / np.sqrt(np.sum(z1**2) * np.sum(z2**2))
 
 
+def separation(z1, z2):
+    """Of cosines of pairs from those of others, in standard deviations of the latter."""
+    cosines = unit(z1) @ unit(z2).T
+    others = cosines[~np.eye(len(cosines), dtype=bool)]
+    return (np.diag(cosines).mean() - others.mean()) / others.std()
+
+
 def unit(z):
     return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-300)
 
@@ -104,8 +120,9 @@ def accuracy(z1, z2, s):
 def measures(points, scores, latents, s):
     """In the order of MEASURES."""
     z1, z2 = (z[s.test] for z in points)
-    found = [correlation(z1, z2), recall_at_k(scores, k=1), mean_reciprocal_rank(scores)]
-    return np.array([*found, accuracy(*latents, s)])
+    aligned = correlation(z1, z2), separation(z1, z2)
+    found = recall_at_k(scores, k=1), mean_reciprocal_rank(scores)
+    return np.array([*aligned, *found, accuracy(*latents, s)])
 
 
 def by_descent(kind, s, fold, seed):
@@ -159,6 +176,13 @@ def in_closed_form(s, width, seed):
     return measures(points, scores, z, s), (middle - start, end - start)
 
 
+def alignment_of_few(s):
+    """Alignment where nothing but the best components of the columns is kept."""
+    aligner = fitted(NullSpaceAligner, [FunctionTransformer()] * 2, s.X1[s.pairs], s.X2[s.pairs])
+    z = [e.transform(X[s.test]) for e, X in zip(aligner.encoders_, (s.X1, s.X2), strict=True)]
+    return correlation(*(unit((latent * aligner.correlations_)[:, :FEW]) for latent in z))
+
+
 def chosen_width(s, fold, seed):
     """What is best for the pairs held out, and seconds."""
     train, held_out = (s.pairs[rows] for rows in fold)
@@ -197,6 +221,7 @@ def measure(task, n_seeds):
             more[name, "seconds"].append(times)
         more["width"].append(width)
         more["classifier"].append(classifier(s))
+        more["few"].append(alignment_of_few(s))
         for kind in DESCENTS:
             merits, tuned, times = by_descent(kind, s, fold, seed)
             found[kind].append(merits)
@@ -207,115 +232,6 @@ def measure(task, n_seeds):
     result = {name: np.array(values) for name, values in found.items()}, dict(more)
     print(*lines(task, *result), sep="\n", flush=True)
     return result
-
-
-# -- tables and figure ----------------------------------------------------------------------------
-
-
-def verdict(found, i, own, others):
-    """Of a closed form beside the best of others, and by how much it leads."""
-    gains = [found[own][:, i] - found[kind][:, i] for kind in others]
-    gain = min(gains, key=np.mean)
-    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
-    if gain.mean() > max(error, EXACT):
-        return "ahead", gain.mean()
-    return ("same" if gain.mean() >= -max(error, EXACT) else "behind"), gain.mean()
-
-
-def verdicts(found, i):
-    """Of defaults beside linear encoders, and of the tuned beside both."""
-    return (
-        verdict(found, i, "skalign", DESCENTS[:1]),
-        verdict(found, i, "skalign, tuned", DESCENTS),
-    )
-
-
-def lines(task, found, more):
-    """Rows of the table, one a measure."""
-    for i, name in enumerate(MEASURES):
-        cells = [f"{task}, {more['pairs']} pairs" if i == 0 else "", name]
-        for method in METHODS:
-            values = found[method][:, i]
-            spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-            cells.append(f"{values.mean():.3f}{spread}")
-        cells.append(f"{np.mean(more['classifier']):.3f}" if name == "transfer" else "")
-        cells += [f"{word} {gain:+.3f}" for word, gain in verdicts(found, i)]
-        yield "| " + " | ".join(cells) + " |"
-
-
-def time_lines(results):
-    """Median seconds: of one fit that aligns, and of everything, tuning and retriever too."""
-    heads = [f"{name}, {what}" for name in METHODS for what in ("one fit", "all")]
-    heads += ["linear / skalign, one fit", "all", "epochs: linear, MLP", "kernels"]
-    yield "| data | " + " | ".join(heads) + " |"
-    yield "|---" * (len(heads) + 1) + "|"
-    for task, (_, more) in results.items():
-        times = {name: np.median(more[name, "seconds"], axis=0) for name in METHODS}
-        cells = [task, *(f"{t:.2g} s" for name in METHODS for t in times[name])]
-        cells += [f"{ratio:.0f}" for ratio in times["linear"] / times["skalign"]]
-        epochs = [np.median([t.epochs for t in more[kind, "tuned"]]) for kind in DESCENTS]
-        cells.append(", ".join(f"{n:.0f}" for n in epochs))
-        cells.append(", ".join("columns" if w is None else f"{w:g}" for w in more["width"]))
-        yield "| " + " | ".join(cells) + " |"
-
-
-def summary(results):
-    """Counts of verdicts, and where it is behind."""
-    titles = ("Defaults beside linear encoders", "Tuned beside both encoders")
-    for j, title in enumerate(titles):
-        words = {
-            task: [verdicts(found, i)[j] for i in range(len(MEASURES))]
-            for task, (found, _) in results.items()
-        }
-        yield f"{title}:"
-        for i, name in enumerate(MEASURES):
-            said = [row[i][0] for row in words.values()]
-            counts = ", ".join(f"{w} {said.count(w)}" for w in ("ahead", "same", "behind"))
-            yield f"- {name}: {counts}"
-        good = [task for task, row in words.items() if all(w != "behind" for w, _ in row)]
-        yield f"- same or ahead in all: {len(good)} of {len(words)} data sets"
-        for task, row in words.items():
-            for name, (word, gain) in zip(MEASURES, row, strict=True):
-                if word == "behind":
-                    yield f"- behind: {task}, {name}, by {-gain:.3f}"
-
-
-def draw(results, folder):
-    """Loss on pairs held out over epochs, in units of that of guessing."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 6), layout="constrained")
-    figure.suptitle("Contrastive loss on pairs held out, with the settings chosen; a line a split")
-    axes = figure.subplots(2, (len(results) + 1) // 2, sharex=True, sharey=True, squeeze=False)
-    for ax in axes.flat[len(results) :]:
-        ax.set_axis_off()
-    for ax, (task, (_, more)) in zip(axes.flat, results.items(), strict=False):
-        for kind, color, marker in (("linear", "#0072B2", "o"), ("MLP", "#D55E00", "s")):
-            for j, tuned in enumerate(more[kind, "tuned"]):
-                losses = np.array(tuned.losses) / np.log(more["held out"])
-                ax.plot(np.arange(len(losses)) + 1, losses, color=color, linewidth=1.2)
-                label = f"{kind}, lowest: training ends here" if j == 0 else None
-                ax.plot(
-                    tuned.epochs,
-                    losses[tuned.epochs - 1],
-                    marker,
-                    color=color,
-                    label=label,
-                    linestyle="none",
-                )
-        ax.set_title(task.replace("-", " → "))
-        ax.set(xscale="log", ylim=(0, 1.05))
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.label_outer()
-    for ax in axes[-1]:
-        ax.set_xlabel("epoch")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("loss / loss of guessing (no unit)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "contrastive_loss.png", dpi=90)
-    print("Figure:", folder / "contrastive_loss.png", file=sys.stderr)
 
 
 def main():
@@ -335,7 +251,10 @@ def main():
     print("| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", sep="\n", flush=True)
     with threadpool_limits(1):
         results, absent = run_each(options.tasks, lambda task: measure(task, options.seeds))
-    print("", *time_lines(results), "", *summary(results), *absent, sep="\n")
+    if results:
+        for part in (time_lines, chosen_lines, summary):
+            print("", *part(results), sep="\n")
+    print(*absent, sep="\n")
     if results and options.output is not None:
         draw(results, options.output)
     return int(not results)

@@ -22,13 +22,13 @@ KINDS = ("linear", "MLP")
 HIDDEN = 128
 WIDTH = 40  # of the encodings, or of the narrower modality
 BATCH = 256
-MOST_EPOCHS = 200
+MOST_EPOCHS = 300
 PATIENCE = 25  # epochs without a lower loss on pairs held out, by
 LEAST = 1e-3  # nats
 GRID = {
     "learning_rate": (3e-3, 1e-2),
-    "temperature": (0.05, 0.1, 0.3),
-    "weight_decay": (1e-2, 1.0),
+    "temperature": (0.1, 0.2, 0.4),
+    "weight_decay": (1e-2, 1.0, 10.0),
 }
 Setting = namedtuple("Setting", list(GRID))
 Tuned = namedtuple("Tuned", "setting epochs losses reciprocal_rank")
