@@ -64,7 +64,7 @@ def measure(X1, X2, y, labelled, pairs, test, source, target):
 
 
 def curve(task, n_seeds):
-    """Mean accuracy {number of pairs: of each method}."""
+    """Accuracy {number of pairs: (draws, methods)}."""
     rows = {}
     for n_pairs in SIZES:
         runs = []
@@ -76,22 +76,24 @@ def curve(task, n_seeds):
             if data is not None:
                 runs.append(measure(*data))
         if runs:
-            rows[n_pairs] = np.mean(runs, axis=0)
+            rows[n_pairs] = np.array(runs)
     return rows
 
 
 def draw(results, folder):
-    """Accuracy over the number of pairs: synthetic tasks, and the mean of the real ones."""
+    """Means over the number of pairs: of draws of synthetic tasks, and of the real tasks."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        1, len(results), figsize=(3.4 * len(results), 3.3), layout="constrained", squeeze=False
+        1, len(results), figsize=(3.6 * len(results), 3.6), layout="constrained", sharey=True
     )
-    for ax, (name, rows) in zip(axes[0], results.items(), strict=True):
-        sizes, values = list(rows), np.array(list(rows.values()))
+    for ax, (name, rows) in zip(np.atleast_1d(axes), results.items(), strict=True):
+        sizes, runs = list(rows), list(rows.values())
+        means = np.array([values.mean(axis=0) for values in runs])
+        errors = np.array([standard_error(values) for values in runs])
         for column, style in enumerate(
             [
                 {"color": "#009E73", "marker": "^", "linewidth": 1},
@@ -100,18 +102,30 @@ def draw(results, folder):
                 {"color": "0.3", "linestyle": "--", "linewidth": 1},
             ]
         ):
-            ax.plot(sizes, values[:, column], label=LEGEND[column], markersize=4, **style)
+            middle, error = means[:, column], errors[:, column]
+            ax.plot(sizes, middle, label=LEGEND[column], markersize=4, **style)
+            ax.fill_between(
+                sizes, middle - error, middle + error, color=style["color"], alpha=0.2, linewidth=0
+            )
         ax.set(xscale="log", xlabel="pairs", title=name)
         ax.set_xticks(sizes, [str(size) for size in sizes])
         ax.minorticks_off()
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].set_ylabel("accuracy on the target")
+    first = np.atleast_1d(axes)[0]
+    first.set_ylabel("accuracy on the target")
+    figure.suptitle("Accuracy over the number of pairs; bands: standard error over draws or tasks")
     figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
+        *first.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
     )
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "semi_paired.png", dpi=110)
     print("Figure:", folder / "semi_paired.png")
+
+
+def standard_error(values):
+    """Of the mean of rows."""
+    n = len(values)
+    return values.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros(values.shape[1])
 
 
 def main():
@@ -130,15 +144,17 @@ def main():
         except ModuleNotFoundError as error:
             absent.append(f"Not run: {task} (package {error.name} is missing)")
             continue
-        for n_pairs, row in results[task].items():
+        for n_pairs, runs in results[task].items():
+            row = runs.mean(axis=0)
             print(f"{task:26s} {n_pairs:6d}", *(f"{v:12.3f}" for v in row), flush=True)
     shown = {task: results[task] for task in SYNTHETIC}
     real = [results[task] for task in LARGE if task in results]
     common = [n for n in SIZES if all(n in rows for rows in real)]
     shown[f"mean of {len(real)} real tasks"] = rows = {
-        n: np.mean([r[n] for r in real], axis=0) for n in common
+        n: np.array([r[n].mean(axis=0) for r in real]) for n in common
     }
-    for n_pairs, row in rows.items():
+    for n_pairs, tasks in rows.items():
+        row = tasks.mean(axis=0)
         print(f"{'mean of real tasks':26s} {n_pairs:6d}", *(f"{v:12.3f}" for v in row))
     print(*absent, sep="\n")
     if options.output is not None:
