@@ -4,7 +4,7 @@ Samples fall into thirds as in `transfer_quality.py`: labels and modality 1; pai
 alone everybody learns to align; and a test. A fifth of the pairs (other subjects, where there are
 any) is held out for choices. Inputs are standardized. Beside each other:
 
-- contrastive encoders, linear and with a hidden layer, each the best of eighteen settings
+- contrastive encoders, linear and with a hidden layer, each the best of 32 settings
   (`contrastive_encoders.py`);
 - `NullSpaceAligner`, for retrieval `CrossModalRetriever`, with skalign's defaults, and "tuned":
   of the columns or of Gaussian kernels with 300 of the pairs, of three widths.

@@ -27,8 +27,8 @@ PATIENCE = 25  # epochs without a lower loss on pairs held out, by
 LEAST = 1e-3  # nats
 GRID = {
     "learning_rate": (3e-3, 1e-2),
-    "temperature": (0.1, 0.2, 0.4),
-    "weight_decay": (1e-2, 1.0, 10.0),
+    "temperature": (0.1, 0.2, 0.4, 0.8),
+    "weight_decay": (1e-2, 1.0, 10.0, 30.0),
 }
 Setting = namedtuple("Setting", list(GRID))
 Tuned = namedtuple("Tuned", "setting epochs losses reciprocal_rank")

@@ -4,7 +4,7 @@ A table of claims, one a line with its verdict; the points of Fig. 6; six pictur
 with both tables, as printed. The paper is A. Kamboj and M. N. Do, "Leveraging Perfect Multimodal
 Alignment and Gaussian Assumptions for Cross-modal Transfer".
 
-    python benchmarks/paper.py --output figures                       # about four minutes
+    python benchmarks/paper.py --output figures                       # about two minutes
     python benchmarks/paper.py --output figures --draws 20 --seeds 3  # half a minute
 """
 
