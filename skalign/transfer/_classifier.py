@@ -180,6 +180,8 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
     True
     """
 
+    __metadata_request__fit = {"groups": True}
+
     def __init__(
         self,
         estimator: Any = None,
@@ -221,12 +223,10 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         y : array-like of shape (n_samples,)
             Labels; -1 where a sample has none. May be None if ``estimator`` is frozen.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative; a weight of two counts a row twice. The last step of an ``estimator``
-            that is a pipeline gets them.
+            Non-negative; two count a row twice. The last step of a pipeline gets them.
         groups : array-like of shape (n_samples,), default=None
-            Groups of rows that depend on each other, such as subjects, in each of which rows stand
-            in the order of time. Whether pairs share anything, and anchors, are judged by whole
-            groups. An ``estimator`` whose fit takes groups, such as a search, gets them.
+            Of rows that depend on each other, such as subjects, each in the order of time. Whether
+            pairs share anything, and anchors, are judged by groups; ``estimator`` may get them.
         **params : dict
             Other metadata for the fit of ``estimator``, one value a row.
 

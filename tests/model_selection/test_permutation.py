@@ -163,7 +163,7 @@ def test_groups_meet_groups(sizes):
     ("change", "message"),
     [
         ({"groups": np.zeros(5)}, "inconsistent"),
-        ({"groups": np.zeros((20, 2))}, "1-D"),
+        ({"groups": np.zeros((20, 2))}, "1D"),
         ({"groups": [None, *range(19)]}, "row 0"),
         ({"n_permutations": 0}, "n_permutations"),
         ({"modalities": [3, 2]}, "sum to 5"),
