@@ -16,6 +16,8 @@ FEW = 5
 # Standard errors by which a lag must be ahead, agreement that is little, bounds that are wide, and
 # classes whose shares differ.
 AHEAD, LITTLE, WIDE, APART = 2.0, 0.5, 0.3, 0.1
+# Standard errors by which the best of many lags must be ahead of lag 0, if it is not of the next.
+FAR = 5.0
 
 
 def percent(share: float) -> str:
@@ -69,6 +71,15 @@ def of_lags(lags):
     for lag in lags:
         first, second = lag.modality_names
         if lag.margin_ < AHEAD:
+            if is_far_from_zero(lag):
+                yield (
+                    f"{second} shares far more with {first} about {abs(lag.best_lag_)} rows "
+                    f"{'later' if lag.best_lag_ > 0 else 'earlier'} than at lag 0, but no single "
+                    "lag is clearly ahead: a clock may be off, and rows not come at equal "
+                    "intervals. Shift one clock by some seconds before the tables are joined, and "
+                    "keep the shift at which pairs share most."
+                )
+                continue
             yield (
                 f"No lag between {first} and {second} is clearly ahead of the next: rows do not "
                 "tell moments apart well enough to check clocks by them. Try features of shorter "
@@ -86,6 +97,15 @@ def of_lags(lags):
                 f"{second} comes {rows} {way}: shift it by {-lag.best_lag_:+d} within each "
                 "sequence, and fit again. Until then every pair is a wrong one."
             )
+
+
+def is_far_from_zero(lag) -> bool:
+    """Whether a lag shares far more than lag 0 does, whichever of some lags it is."""
+    best, zero = (np.flatnonzero(lag.lags == at) for at in (lag.best_lag_, 0))
+    if not len(zero) or lag.best_lag_ == 0:
+        return False
+    gain = lag.means_[best[0]] - lag.means_[zero[0]]
+    return bool(gain > FAR * np.hypot(lag.errors_[best[0]], lag.errors_[zero[0]]))
 
 
 def is_off(lags) -> bool:

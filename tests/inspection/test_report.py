@@ -183,6 +183,18 @@ def test_lag_is_told(lag):
         assert f"shift it by {-lag:+d}" in said[0] and ("late" in said[0]) == (lag > 0)
 
 
+def test_lag_between_rows_is_told():
+    """Where two lags share alike, and far more than lag 0."""
+    X = np.random.default_rng(0).permutation(world(600)[0])
+    late = np.vstack([np.roll(X[:300, 5:], 3, axis=0), np.roll(X[300:, 5:], 4, axis=0)])
+    found = told(np.hstack([X[:, :5], late]), groups=np.arange(600) // 30, lags=6)
+    assert found.findings.lags[0].margin_ < 2
+    assert any("seconds before the tables are joined" in said for said in found.advice)
+    rng = np.random.default_rng(0)
+    found = told(rng.normal(size=(600, 13)), ordered=True, lags=6)
+    assert any("features of shorter windows" in said for said in found.advice)
+
+
 def test_lag_at_the_end_is_told():
     """Of those that were tried; none is without order."""
     X = np.random.default_rng(0).permutation(world(500)[0])
