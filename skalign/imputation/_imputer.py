@@ -142,9 +142,17 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _validated(self, X, *, reset, **options):
         check_in_memory("BlockImputer", X=X)
-        return validate_data(
-            self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan", **options
-        )
+        try:
+            return validate_data(
+                self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan", **options
+            )
+        except (TypeError, ValueError) as error:
+            if not is_frame(X) or "float" not in str(error).lower():
+                raise
+            raise type(error)(
+                f"BlockImputer takes numbers only, and X has a column of something else: {error}. "
+                "Give it the columns of the modalities, without words and dates: X[names]."
+            ) from error
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -147,3 +147,14 @@ def test_another_aligner_is_refused():
     """It is named, with what to give."""
     with pytest.raises(ValueError, match="must be a NullSpaceAligner"):
         CrossModalImputer(PCA()).fit(lacking())
+
+
+@pytest.mark.parametrize("other", ["kitchen", pd.Timestamp("2026-01-01")])
+def test_columns_that_are_no_numbers_are_named_as_the_trouble(other):
+    """What a frame holds beside its sensors."""
+    X = pd.DataFrame(scattered(np.random.default_rng(0)), columns=list("abcdefg"))
+    X["other"] = other
+    modalities = {"first": list("abc"), "second": list("defg")}
+    with pytest.raises((TypeError, ValueError), match="BlockImputer takes numbers only"):
+        BlockImputer(modalities=modalities).fit(X)
+    BlockImputer(modalities=modalities).fit(X[list("abcdefg")])
