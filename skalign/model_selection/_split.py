@@ -225,12 +225,20 @@ class TransferSplit(BaseCrossValidator):
         present = np.zeros(len(X), dtype=bool)
         # Scattered NaN and words elsewhere are for the steps of a pipeline.
         for m in targets:
-            block = check_array(
-                select(X, blocks.of_table(m)),
-                dtype=FLOATS,
-                ensure_all_finite=False,
-                input_name="X",
-            )
+            try:
+                block = check_array(
+                    select(X, blocks.of_table(m)),
+                    dtype=FLOATS,
+                    ensure_all_finite=False,
+                    input_name="X",
+                )
+            except (TypeError, ValueError) as error:
+                if not is_frame(X):
+                    raise
+                raise ValueError(
+                    f"the target, modality {blocks.names[m]!r}, has a column that is no number: "
+                    f"{error}. Give TransferSplit the modalities and the target of the model."
+                ) from error
             present |= ~not_finite(block)[2]
         return X, present, " or ".join(repr(blocks.names[m]) for m in targets)
 

@@ -421,3 +421,10 @@ def test_repr_and_pickle():
     assert "target=-1" in repr(cv)
     groups = np.repeat(np.arange(4), 3)
     assert folds(pickle.loads(pickle.dumps(cv)), X12, Y12, groups) == folds(cv, X12, Y12, groups)
+
+
+def test_words_in_the_target_ask_for_modalities():
+    """As where they were forgotten, and half of a frame is taken for the target."""
+    table = pd.DataFrame(X12).assign(place="kitchen")
+    with pytest.raises(ValueError, match="Give TransferSplit the modalities"):
+        TransferSplit(2).split(table, Y12)
