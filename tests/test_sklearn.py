@@ -28,6 +28,7 @@ from skalign import (
     stack_modalities,
 )
 from skalign.datasets import make_paired_gaussians
+from skalign.model_selection import ConformalTransfer
 
 ESTIMATORS = [
     CrossModalImputer(),
@@ -45,6 +46,7 @@ ESTIMATORS = [
         GaussianNB(), aligner=NullSpaceAligner(1), predict_from="available"
     ),
     CrossModalTransferClassifier(mixture=GaussianMixture(2, random_state=0)),
+    ConformalTransfer(CrossModalTransferClassifier(), cv=2),
     CrossModalTransferRegressor(),
     CrossModalTransferRegressor(LinearRegression(), source=1, target=0),
     CrossModalTransferClassifier(source=1, target=0, aligner=NullSpaceAligner(shrinkage=None)),

@@ -254,8 +254,8 @@ def _checked(X, y, groups, owner=_OWNER):
     return X, y, known, groups
 
 
-def _kinds(transfer, X, known):
-    """Tell labelled rows of the source, and pairs that have no label."""
+def _kinds(transfer, X, known, any_pairs=False):
+    """Tell labelled rows of the source, and pairs that have no label, or any pairs."""
     aligner = transfer.aligner
     aligner = aligner.estimator if isinstance(aligner, FrozenEstimator) else aligner
     blocks = resolve_table(None if aligner is None else aligner.modalities, X)
@@ -266,7 +266,8 @@ def _kinds(transfer, X, known):
             select(X, blocks.of_table(m)), dtype=FLOATS, ensure_all_finite=False, input_name="X"
         )
         has.append(~not_finite(block)[2])
-    return _Kinds(np.flatnonzero(has[0] & known), np.flatnonzero(has[0] & has[1] & ~known))
+    pairs = has[0] & has[1] & (any_pairs | ~known)
+    return _Kinds(np.flatnonzero(has[0] & known), np.flatnonzero(pairs))
 
 
 def _check_enough(kinds, groups, least, owner=_OWNER):

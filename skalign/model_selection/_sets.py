@@ -91,6 +91,10 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
         What source and target say of pairs that they have not seen.
     labelled_groups_, pair_groups_ : ndarray of int
         Number of the group of each of these rows; without groups each is one.
+    n_features_in_ : int
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features; only for dataframes whose column names are strings.
 
     See Also
     --------
@@ -152,7 +156,8 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             Blocks of all modalities side by side; a missing block is NaN. Rows with the source and
-            a label, and pairs without one, calibrate.
+            a label, and pairs without one, calibrate; if all pairs have labels, half of them stand
+            for pairs without.
         y : array-like of shape (n_samples,)
             Labels; -1, None or NaN where a row has none.
         groups : array-like of shape (n_samples,), default=None
@@ -177,19 +182,27 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
         n_folds = 1 if prefit else certificate._number_of_folds(self.cv)
         check_in_memory(_OWNER, X=X, y=y, groups=groups)
         X, y, known, groups = certificate._checked(X, y, groups, _OWNER)
-        kinds = certificate._kinds(transfer, X, known)
+        if not prefit:
+            self.estimator_ = clone(self.estimator).fit(X, y)
+        rng, kinds = check_random_state(self.random_state), certificate._kinds(transfer, X, known)
+        if len(kinds.pairs) == 0:  # no row may show both: thresholds would depend on each other
+            every = certificate._kinds(transfer, X, known, any_pairs=True).pairs
+            pairs = np.sort(rng.permutation(every)[: len(every) // 2])
+            kinds = kinds._replace(labelled=np.setdiff1d(kinds.labelled, pairs), pairs=pairs)
         certificate._check_enough(kinds, groups, max(n_folds, 2), _OWNER)
-        rng = check_random_state(self.random_state)
         folds = certificate._folds(kinds, y, groups, n_folds, rng)
         if prefit:
             check_is_fitted(self.estimator)
             self.estimator_, models = self.estimator, [self.estimator]
         else:
-            self.estimator_ = clone(self.estimator).fit(X, y)
             models = Parallel(n_jobs=self.n_jobs)(
                 delayed(_fitted)(clone(self.estimator), X, y, train) for train, _ in folds
             )
         self.classes_ = _find_transfer(self.estimator_, X)[0].classes_
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)  # of an earlier fit
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
         parts = [
             (
                 _probas(model, X, held.labelled, "source", self.classes_),

@@ -210,3 +210,13 @@ def test_bad_coverage(data):
     sets = ConformalTransfer(model, cv="prefit").fit(X, y)
     with pytest.raises(ValueError, match="coverage"):
         sets.predict_set(X, coverage=1.5)
+
+
+def test_labelled_pairs_calibrate_by_halves():
+    """Where no pair lacks a label no row shows both what a label and what a pair shows."""
+    data = make_paired_gaussians(300, n_features=(5, 6), n_classes=3, noise=0.5, random_state=0)
+    model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=[5, 6]))
+    sets = ConformalTransfer(model, cv=3, random_state=0).fit(data.X, data.y)
+    assert len(sets.labelled_proba_) + len(sets.target_proba_) == 300
+    assert len(sets.target_proba_) == 150
+    assert sets.n_features_in_ == 11
