@@ -26,7 +26,10 @@ CLEAR = re.compile(
     r"X has (no pairs|one pair)|Found array with \d+ sample|no block is given|scale the features"
 )
 # What a clear warning says was done.
-DONE = r"keeps one component|predictions are the class prior|they get the class prior"
+DONE = (
+    r"keeps one component|predictions are (the class prior|those of its \d+ labelled rows)|"
+    "they get the class prior"
+)
 
 
 def cases(n: int) -> settings:
