@@ -1,6 +1,6 @@
 """Perfect multimodal alignment and cross-modal transfer, for scikit-learn."""
 
-from . import datasets, inspection, metrics, model_selection
+from . import datasets, inspection, metrics, model_selection, onnx
 from ._blocks import stack_modalities
 from .alignment import ModalityEncoder, NullSpaceAligner
 from .gauge import LatentGauge
@@ -26,6 +26,7 @@ __all__ = [
     "inspection",
     "metrics",
     "model_selection",
+    "onnx",
     "stack_modalities",
 ]
 __version__ = "0.1.0"

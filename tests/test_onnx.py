@@ -22,6 +22,7 @@ from strategies import cases
 
 from skalign import (
     CrossModalImputer,
+    CrossModalRetriever,
     CrossModalTransferClassifier,
     CrossModalTransferRegressor,
     ModalityClassifier,
@@ -450,13 +451,17 @@ def test_what_estimators_refuse_is_nan(data):
 
 
 def test_clear_refusals(data):
-    """Not fitted, not rows, other columns, many modalities."""
+    """Not fitted, no rows, words, other columns, what is not converted, many modalities."""
     X, y = data
     with pytest.raises(NotFittedError):
         to_onnx(aligner(), X)
     model = CrossModalTransferClassifier(aligner=aligner()).fit(X, y)
     with pytest.raises(ValueError, match="give rows"):
         to_onnx(model, X[0])
+    with pytest.raises(ValueError, match="no number"):
+        to_onnx(model, [["word"] * 15])
+    with pytest.raises(RuntimeError, match="CrossModalRetriever"):
+        to_onnx(CrossModalRetriever(aligner()).fit(X), X)
     with pytest.raises(ValueError, match=r"X has 15 features, but ModalityClassifier .* 6"):
         to_onnx(model.target_classifier_, X)
     many = NullSpaceAligner(modalities=[1] * 7).fit(X[90:280, :7])

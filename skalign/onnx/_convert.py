@@ -68,7 +68,8 @@ def to_onnx(
     ImportError
         If skl2onnx is not installed: ``pip install "skalign[onnx]"``.
     NotImplementedError
-        If a part of the model has no counterpart.
+        If missing blocks of more than six modalities are to be filled. For estimators that have no
+        converter skl2onnx raises errors of its own.
 
     Notes
     -----
@@ -88,12 +89,22 @@ def to_onnx(
     from skl2onnx import to_onnx as convert
 
     check_is_fitted(model)
+    options = _with_matrices(model, options or {}) if is_classifier(model) else options
+    return convert(model, _a_row(X), options=options, target_opset=target_opset, **params)
+
+
+def _a_row(X) -> np.ndarray:
+    """A row of the type that a graph is to take."""
     rows = np.asarray(X)
     if rows.ndim != 2:
         raise ValueError(f"X has {rows.ndim} dimensions: give rows, an array of two.")
-    rows = rows[:1].astype(np.float32 if rows.dtype == np.float32 else np.float64)
-    options = _with_matrices(model, options or {}) if is_classifier(model) else options
-    return convert(model, rows, options=options, target_opset=target_opset, **params)
+    try:
+        return rows[:1].astype(np.float32 if rows.dtype == np.float32 else np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "X holds what is no number. A graph takes numbers alone: fit without such columns, or "
+            "call skl2onnx.to_onnx, with an input for each column, on a pipeline that encodes them."
+        ) from error
 
 
 def _with_matrices(model, options):
@@ -316,7 +327,7 @@ def _parse_transfer(scope, model, inputs, custom_parsers=None):
         block.inputs = list(inputs)
         block.column_indices = list(map(int, _aligner_of(model).modality_columns_[m]))
         block.outputs.append(scope.declare_local_variable("source", inputs[0].type))
-        if hasattr(source, "predict_proba"):
+        if scope.get_options(source, {"zipmap": False}, fail=False) is not None:
             scope.add_options(id(source), {"zipmap": False})
         outputs = _parse_sklearn(scope, source, block.outputs, custom_parsers)
         for variable in outputs:
