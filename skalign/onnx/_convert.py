@@ -39,24 +39,25 @@ def to_onnx(
     Parameters
     ----------
     model : estimator
-        A fitted :class:`ModalityClassifier`, :class:`CrossModalTransferClassifier`,
-        :class:`ModalityRegressor`, :class:`ModalityEncoder`, :class:`NullSpaceAligner` or
-        :class:`CrossModalImputer`; or a :class:`~sklearn.pipeline.Pipeline`, or whatever else
-        skl2onnx converts, of them and of estimators that it knows.
+        A fitted :class:`~skalign.ModalityClassifier`, :class:`~skalign.ModalityRegressor` or
+        :class:`~skalign.ModalityEncoder`, :class:`~skalign.CrossModalTransferClassifier`,
+        :class:`~skalign.NullSpaceAligner` or :class:`~skalign.CrossModalImputer`; or a
+        :class:`~sklearn.pipeline.Pipeline`, or whatever else skl2onnx converts, of them and of
+        estimators that it knows.
     X : array-like of shape (n_samples, n_features)
         Some rows, or one, as the model takes them. Only their number of columns and their type
         count: of float32 rows, or a dataframe of nothing else, the graph takes float32; of all
         others float64.
     options : dict, default=None
-        Options of converters, as in :func:`skl2onnx.to_onnx`. Those of ours are ``zipmap`` of
-        classifiers, here False by default; ``return_std`` of :class:`ModalityRegressor`, for
-        standard deviations as a second output; ``impute`` of :class:`NullSpaceAligner`, to fill
-        missing blocks rather than to encode: ``options={"impute": True}``.
+        Options of converters, as in ``skl2onnx.to_onnx``. Those of ours are ``zipmap`` of
+        classifiers, here False by default; ``return_std`` of a regressor, for standard deviations
+        as a second output; ``impute`` of an aligner, to fill missing blocks rather than to encode:
+        ``options={"impute": True}``.
     target_opset : int or dict, default=None
         Version of the operators, 11 or later; by default the latest that skl2onnx is tested with.
         Older runtimes need older ones.
     **params : dict
-        Passed to :func:`skl2onnx.to_onnx`.
+        Passed to ``skl2onnx.to_onnx``.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def _a_row(X) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise ValueError(
             "X holds what is no number. A graph takes numbers alone: fit without such columns, or "
-            "call skl2onnx.to_onnx, with an input for each column, on a pipeline that encodes them."
+            "encode them in a pipeline, and call skl2onnx.to_onnx with an input for each column."
         ) from error
 
 
@@ -118,8 +119,8 @@ def _with_matrices(model, options):
 def register_converters() -> None:
     """Tell skl2onnx of the estimators of this package.
 
-    After it :func:`skl2onnx.to_onnx` and :func:`skl2onnx.convert_sklearn` convert them, alone and
-    as steps of a pipeline. :func:`to_onnx` calls it by itself; to call it twice does no harm.
+    After it ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` convert them, alone and as steps
+    of a pipeline. :func:`~skalign.onnx.to_onnx` calls it by itself; to call it twice does no harm.
 
     Raises
     ------
