@@ -189,6 +189,25 @@ def test_numbers_at_a_threshold_fall_as_they_do_in_the_forest():
     np.testing.assert_allclose(proba, model.predict_proba(X), rtol=0, atol=1e-12)
 
 
+def test_rows_beyond_all_bounds():
+    """Where squares overflow kernels are zero, and nothing is NaN."""
+    rng = np.random.default_rng(0)
+    for encoded in (False, True):
+        model = made(rng, np.arange(3), "kernel", encoded, "both")
+        assert_says_the_same(model, 1e160 * rng.normal(size=(20, FEATURES)))
+
+
+def test_latents_are_rounded_as_in_the_estimator():
+    """Those of rows of single precision are of single precision, whatever hangs on the rest."""
+    rng = np.random.default_rng(0)
+    model = made(rng, np.arange(3), "kernel", encoded=True, views="none")
+    model.encoder_.mean_ = np.zeros(FEATURES)
+    model.coef_ *= 1e5
+    model.intercept_ = -model.coef_ @ model.encoder_.coef_.sum(axis=1)
+    X = (1 + 1e-6 * rng.normal(size=(50, FEATURES))).astype(np.float32)
+    assert_says_the_same(model, X)
+
+
 # -- what is learned ------------------------------------------------------------------------------
 
 
@@ -279,7 +298,9 @@ def test_a_forest_as_the_source(data, dtype):
     ).fit(X)
     rows = X.astype(dtype)
     given = to_onnx(model, rows, target_opset={"": 17, "ai.onnx.ml": 3})
-    np.testing.assert_allclose(ran(given, rows)[1], model.predict_proba(rows), atol=1e-5)
+    proba = ran(given, rows)[1]
+    np.testing.assert_allclose(proba, model.predict_proba(rows), atol=1e-5)
+    np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=0, atol=NEAR[dtype] / 10)
 
 
 def test_a_prior_alone():

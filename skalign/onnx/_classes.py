@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from ..transfer._ensemble import FAR
 from ..transfer._source import SURE
 from ._graph import DOUBLE, FLOAT, INT64, ML, Graph
 from ._modalities import blocks_of, encode, lacking
@@ -67,8 +66,8 @@ def by_discriminants(g: Graph, z: str, classifier: Any) -> str:
 
 
 def gaussian_kernel(g: Graph, u: str, landmarks: np.ndarray, gamma: float) -> str:
-    """``exp(-gamma |u - landmark|^2)``, of squares that may be huge."""
-    squares = g("Min", g.reduced("ReduceSumSquare", u, 1), np.finfo(float).max)
+    """``exp(-gamma |u - landmark|^2)``; zero where squares overflow."""
+    squares = g.reduced("ReduceSumSquare", u, 1)
     maps = np.vstack([2 * gamma * landmarks.T, np.full(len(landmarks), -gamma)])
     exponents = g("MatMul", g.concat([u, squares]), maps)
     return g("Exp", g("Sub", exponents, gamma * np.sum(landmarks**2, axis=1)))
@@ -115,9 +114,9 @@ def directions(g: Graph, points: str, used: np.ndarray) -> str:
 
 def by_trees(g: Graph, points: str, classifier: Any) -> str:
     """Mean class probabilities of the leaves of standardized points."""
-    far = g("Min", g("Max", points, -FAR), FAR)
     attributes, leaves = tree_attributes(classifier)
-    found = g("TreeEnsembleRegressor", g.cast(far, FLOAT), domain=ML, op_version=1, **attributes)
+    single = g.cast(points, FLOAT)  # as trees have read them
+    found = g("TreeEnsembleRegressor", single, domain=ML, op_version=1, **attributes)
     values = g("Gather", classifier.tree_values_[leaves], g.cast(found, INT64), axis=0)
     total = g.reduced("ReduceSum", values, 1, keep=False)  # (n, trees, C)
     return g("Div", total, float(len(classifier.tree_roots_)))
