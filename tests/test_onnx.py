@@ -351,21 +351,27 @@ def test_columns_of_no_modality(data):
 
 
 @TYPES
+@pytest.mark.filterwarnings("ignore:.*they get the mean of the pairs")
 @pytest.mark.parametrize("flat", [True, False], ids=["a number", "two numbers"])
 def test_regressors(data, flat, dtype):
-    """Numbers and standard deviations, near the pairs and far from them."""
+    """Numbers and standard deviations, near the pairs and far from them, or without the target."""
     X, _ = data
     y = np.full((len(X), 2), np.nan)
     y[:60] = X[:60, :2]
     model = CrossModalTransferRegressor(aligner=aligner()).fit(X, y[:, 0] if flat else y)
-    rows = np.vstack([X[100:200, 5:11], 100 * X[100:200, 5:11]]).astype(dtype)
-    regressor = model.target_regressor_
-    found = ran(to_onnx(regressor, rows, options={"return_std": True}), rows)
-    for part, expected in zip(found, regressor.predict(rows, return_std=True), strict=True):
-        assert part.dtype == dtype
-        expected = expected.reshape(len(rows), -1)
-        np.testing.assert_allclose(part, expected, rtol=NEAR[dtype], atol=NEAR[dtype])
-    assert len(to_onnx(regressor, rows).graph.output) == 1
+    X = np.vstack([X, 100 * X]).astype(dtype)
+    there = np.isfinite(X[:, 5:11]).all(axis=1)
+    for regressor, rows in ((model.target_regressor_, X[there, 5:11]), (model, X)):
+        found = ran(to_onnx(regressor, rows, options={"return_std": True}), rows)
+        for part, expected in zip(found, regressor.predict(rows, return_std=True), strict=True):
+            assert part.dtype == dtype
+            expected = expected.reshape(len(rows), -1)
+            np.testing.assert_allclose(part, expected, rtol=NEAR[dtype], atol=NEAR[dtype])
+        assert len(to_onnx(regressor, rows).graph.output) == 1
+    partly = X[there][:1]
+    partly[0, 7] = np.nan  # refused
+    for regressor, rows in ((model.target_regressor_, partly[:, 5:11]), (model, partly)):
+        assert np.isnan(ran(to_onnx(regressor, rows, options={"return_std": True}), rows)).all()
 
 
 # -- pipelines and options ------------------------------------------------------------------------

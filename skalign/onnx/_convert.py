@@ -9,11 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..alignment import ModalityEncoder, NullSpaceAligner
 from ..imputation import CrossModalImputer
-from ..regression import ModalityRegressor
+from ..regression import CrossModalTransferRegressor, ModalityRegressor
 from ..transfer import CrossModalTransferClassifier, ModalityClassifier
 from ._classes import class_proba, fused_proba
 from ._graph import DOUBLE, FLOAT, INT64, ML, STRING, Graph
-from ._modalities import deviation, encode, impute, regress, transform
+from ._modalities import deviation, encode, impute, regress, regressed, transform
 
 # As skl2onnx offers them for any classifier, and asks for them; labels are never left out (nocl).
 OF_CLASSIFIERS = {
@@ -40,17 +40,17 @@ def to_onnx(
     ----------
     model : estimator
         A fitted :class:`~skalign.ModalityClassifier`, :class:`~skalign.ModalityRegressor` or
-        :class:`~skalign.ModalityEncoder`, :class:`~skalign.CrossModalTransferClassifier`,
-        :class:`~skalign.NullSpaceAligner` or :class:`~skalign.CrossModalImputer`; or a
-        :class:`~sklearn.pipeline.Pipeline`, or whatever else skl2onnx converts, of them and of
-        estimators that it knows.
+        :class:`~skalign.ModalityEncoder`, :class:`~skalign.CrossModalTransferClassifier` or
+        :class:`~skalign.CrossModalTransferRegressor`, :class:`~skalign.NullSpaceAligner` or
+        :class:`~skalign.CrossModalImputer`; or a :class:`~sklearn.pipeline.Pipeline`, or whatever
+        else skl2onnx converts, of them and of estimators that it knows.
     X : array-like of shape (n_samples, n_features)
         Some rows, or one, as the model takes them. Only their number of columns and their type
         count: of float32 rows, or a dataframe of nothing else, the graph takes float32; of all
         others float64.
     options : dict, default=None
         Options of converters, as in ``skl2onnx.to_onnx``. Those of ours are ``zipmap`` of
-        classifiers, here False by default; ``return_std`` of a regressor, for standard deviations
+        classifiers, here False by default; ``return_std`` of regressors, for standard deviations
         as a second output; ``impute`` of an aligner, to fill missing blocks rather than to encode:
         ``options={"impute": True}``.
     target_opset : int or dict, default=None
@@ -140,14 +140,18 @@ def register_converters() -> None:
         _convert_aligner,
         options={"impute": [False, True]},
     )
-    register(
-        ModalityRegressor,
-        "SkalignModalityRegressor",
-        _shape_of_rows,
-        _convert_regressor,
-        parser=_parse_regressor,
-        options={"return_std": [False, True]},
-    )
+    for kind, convert in (
+        (ModalityRegressor, _convert_regressor),
+        (CrossModalTransferRegressor, _convert_transfer_regressor),
+    ):
+        register(
+            kind,
+            f"Skalign{kind.__name__}",
+            _shape_of_rows,
+            convert,
+            parser=_parse_regressor,
+            options={"return_std": [False, True]},
+        )
     register(
         ModalityClassifier,
         "SkalignModalityClassifier",
@@ -170,8 +174,9 @@ def register_converters() -> None:
 
 def _width(model, options) -> int:
     """Number of columns that come out."""
-    if isinstance(model, ModalityRegressor):
-        return len(np.atleast_2d(model.coef_))
+    regressor = getattr(model, "target_regressor_", model)
+    if isinstance(regressor, ModalityRegressor):
+        return len(np.atleast_2d(regressor.coef_))
     if isinstance(model, ModalityEncoder):
         return len(model.coef_)
     aligner = getattr(model, "aligner_", model)
@@ -262,6 +267,14 @@ def _convert_regressor(scope, operator, container):
         g.give(deviation(g, x, regressor), 1)
 
 
+def _convert_transfer_regressor(scope, operator, container):
+    g, model = Graph(scope, operator, container), operator.raw_operator
+    x = g.rows()
+    g.give(regressed(g, x, model, regress, model.prior_mean_))
+    if len(operator.outputs) > 1:
+        g.give(regressed(g, x, model, deviation, model.prior_std_), 1)
+
+
 def _convert_classifier(scope, operator, container):
     g, classifier = Graph(scope, operator, container), operator.raw_operator
     _give_classes(g, class_proba(g, g.rows(), classifier), operator)
@@ -309,7 +322,7 @@ def _said_by(g: Graph, said: str, estimator, model) -> str:
 
 def _parse_regressor(scope, model, inputs, custom_parsers=None):
     wanted = scope.get_options(model, {"return_std": False})["return_std"]
-    operator = scope.declare_local_operator("SkalignModalityRegressor", model)
+    operator = scope.declare_local_operator(f"Skalign{type(model).__name__}", model)
     operator.inputs = inputs
     for name in ("variable", "std") if wanted else ("variable",):
         variable = scope.declare_local_variable(name, _like_input(operator, [None, None]))

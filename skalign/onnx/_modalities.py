@@ -43,6 +43,13 @@ def deviation(g: Graph, x: str, regressor: Any) -> str:
     return g("Sqrt", g.add(noise, np.atleast_1d(regressor.error_variance_)))
 
 
+def regressed(g: Graph, x: str, model: Any, what: Any, otherwise: Any) -> str:
+    """Numbers or their deviations by the target of rows, and what is said of rows without it."""
+    block = g.columns(x, model.aligner_.modality_columns_[model.target_])
+    prior = np.reshape(otherwise, (1, -1))
+    return g("Where", lacking(g, block), prior, what(g, block, model.target_regressor_))
+
+
 # -- several modalities --------------------------------------------------------------------------
 
 
