@@ -199,7 +199,7 @@ def fuse(g: Graph, said: Sequence[str], missing: Sequence[str], powers, start, o
     log_prior = np.log(np.maximum(start, SURE))[None]
     terms, alone = [log_prior], otherwise
     for proba, none, power in zip(said, missing, powers, strict=True):
-        ratio = g("Sub", g("Log", g("Max", proba, SURE)), log_prior)
+        ratio = g("Sub", g("Log", g.at_least(proba, SURE)), log_prior)
         terms.append(g("Where", none, 0.0, g("Mul", ratio, float(power))))
         alone = g("Where", none, alone, proba)
     count = g.add(*(g.cast(g("Not", none), DOUBLE) for none in missing))

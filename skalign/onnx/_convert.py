@@ -312,7 +312,7 @@ def _said_by(g: Graph, said: str, estimator, model) -> str:
             labels = np.arange(len(labels))
         said = g("Reshape", said, np.array([-1, 1]))
         return g("MatMul", g.cast(g("Equal", said, labels[None]), DOUBLE), onto)
-    proba = g("Max", g.cast(said, DOUBLE), 0.0)
+    proba = g.at_least(g.cast(said, DOUBLE), 0.0)
     proba = g("Div", proba, g.reduced("ReduceSum", proba, 1))
     return g("MatMul", proba, onto)
 

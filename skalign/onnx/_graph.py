@@ -96,6 +96,14 @@ class Graph:
         some = self("Where", self("Equal", by, 0.0), 1.0, by)
         return self("Div", x, some)
 
+    def at_least(self, x: str, low: Any) -> str:
+        """Numbers, or a bound where they are less; NaN stays NaN, which Max does not promise."""
+        return self("Where", self("Less", x, low), low, x)
+
+    def at_most(self, x: str, high: Any) -> str:
+        """Numbers, or a bound where they are more; NaN stays NaN."""
+        return self("Where", self("Greater", x, high), high, x)
+
     def like_input(self, x: str) -> str:
         """Doubles that have been rounded to single precision, if the input is of single."""
         return self.cast(self.cast(x, FLOAT), DOUBLE) if self.single else x

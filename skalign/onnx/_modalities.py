@@ -29,7 +29,7 @@ def regress(g: Graph, x: str, regressor: Any) -> str:
     coef = np.atleast_2d(regressor.coef_)
     mean = g.add(g.affine(x, coef.T, regressor.mean_), np.atleast_1d(regressor.intercept_))
     low, high = np.asarray(regressor.limits_).reshape(2, -1)
-    return g("Min", g("Max", mean, low), high)
+    return g.at_most(g.at_least(mean, low), high)
 
 
 def deviation(g: Graph, x: str, regressor: Any) -> str:
@@ -37,7 +37,7 @@ def deviation(g: Graph, x: str, regressor: Any) -> str:
     u = g("Mul", g("Sub", x, regressor.mean_), regressor.feature_weights_)
     along = g("MatMul", u, regressor.components_.T)
     lengths = (g.reduced("ReduceSumSquare", points, 1) for points in (u, along))
-    beyond = g("Div", g("Max", g("Sub", *lengths), 0.0), float(regressor.penalty_))
+    beyond = g("Div", g.at_least(g("Sub", *lengths), 0.0), float(regressor.penalty_))
     leverage = g("Mul", g.add(beyond, 1.0), float(regressor.row_share_))
     noise = g("Mul", g.add(leverage, 1.0), np.atleast_1d(regressor.noise_variance_))
     return g("Sqrt", g.add(noise, np.atleast_1d(regressor.error_variance_)))
