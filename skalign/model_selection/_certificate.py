@@ -259,8 +259,14 @@ def _kinds(transfer, X, known, any_pairs=False):
     aligner = transfer.aligner
     aligner = aligner.estimator if isinstance(aligner, FrozenEstimator) else aligner
     blocks = resolve_table(None if aligner is None else aligner.modalities, X)
-    has = []
-    for m in blocks.two_positions(transfer.source, transfer.target):
+    has, roles = [], blocks.roles(transfer.source, transfer.target)
+    for role, positions in zip(("source", "target"), roles, strict=True):
+        if len(positions) > 1:
+            raise ValueError(
+                f"{role}={getattr(transfer, role)!r} names {len(positions)} modalities: what is "
+                "bounded is one target by one source. Name one of them."
+            )
+    for (m,) in roles:
         # scattered NaN and words elsewhere are for the steps of a pipeline
         block = check_array(
             select(X, blocks.of_table(m)), dtype=FLOATS, ensure_all_finite=False, input_name="X"

@@ -166,3 +166,12 @@ def test_messages(data):
         estimate_accuracy(transfer(), X, y, groups=groups[:5])
     with pytest.raises(ValueError, match="confidence=2"):
         estimate_accuracy(transfer(), X, y, cv=2, confidence=2)
+
+
+def test_one_source_and_one_target():
+    """Of several it is said which parameter names them."""
+    data = make_paired_gaussians(200, n_features=(3, 4, 5), random_state=0)
+    aligner = NullSpaceAligner(modalities=[3, 4, 5])
+    model = CrossModalTransferClassifier(aligner=aligner, source=[0, 1], target=2)
+    with pytest.raises(ValueError, match=r"source=\[0, 1\] names 2 modalities"):
+        estimate_accuracy(model, data.X, data.y)
