@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -41,6 +42,18 @@ class PairedRows:
                 columns = self.blocks.indices(m)
                 X[np.ix_(rows, columns)] = self.X[np.ix_(rng.permutation(rows), columns)]
         return X
+
+
+def last_step(model: Any, X: Any) -> tuple[Any, Any]:
+    """The best of a search, the last step of a pipeline, and rows as that gets them."""
+    while hasattr(model, "best_estimator_") or isinstance(model, Pipeline):
+        if isinstance(model, Pipeline):
+            check_is_fitted(model)
+            X = model[:-1].transform(X) if len(model.steps) > 1 else X
+            model = model.steps[-1][1]
+        else:
+            model = model.best_estimator_
+    return model, X
 
 
 def unfrozen(model: Any) -> Any:

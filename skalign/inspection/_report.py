@@ -16,7 +16,7 @@ from ..transfer import CrossModalTransferClassifier
 from ._advice import AHEAD, MANY, WIDE, advice, is_mixed_up, is_off, percent
 from ._alignment import AlignmentDisplay
 from ._findings import about_components, about_pairs, about_target
-from ._input import aligner_of, read_rows, unfrozen
+from ._input import aligner_of, last_step, read_rows, unfrozen
 from ._lag import LagDisplay, checked_groups
 from ._loadings import LoadingsDisplay
 from ._plot import check_matplotlib, numbers_of, shortened
@@ -120,7 +120,7 @@ def report(
     Parameters
     ----------
     model : NullSpaceAligner or CrossModalTransferClassifier
-        Fitted; may be frozen. Of a pipeline its last step, with rows as that gets them.
+        Fitted; may be frozen, the last step of a pipeline, or the best of a search.
     X : array-like of shape (n_samples, n_features)
         The rows that it was fitted to, in memory.
     y : array-like of shape (n_samples,), default=None
@@ -181,6 +181,7 @@ def report(
     check_switch("ordered", False if ordered is None else ordered)
     check_number("n_permutations", n_permutations, low=1, integer=True)
     check_number("n_folds", n_folds, low=2, integer=True)
+    model, X = last_step(model, X)
     model = unfrozen(model)
     aligner = aligner_of(model, _OWNER)
     rng, rows = check_random_state(random_state), read_rows(model, aligner, X, _OWNER)

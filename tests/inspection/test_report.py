@@ -9,9 +9,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
-from skalign import CrossModalTransferClassifier, NullSpaceAligner
+from skalign import BlockImputer, CrossModalTransferClassifier, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
 from skalign.inspection import report
 from skalign.inspection._advice import advice, percent
@@ -352,3 +355,17 @@ def test_in_a_browser(of_transfer, tmp_path, width):
     assert scroll <= width
     assert images == shown >= 6
     assert small == 0
+
+
+def test_pipelines_and_searches_are_looked_into():
+    """The report of a pipeline, or of a search over one, is that of its last step."""
+    X, y = world()
+    X = X.copy()
+    X[3, 1] = np.nan  # a single cell, which the step in front fills
+    aligner = NullSpaceAligner(2, modalities=[5, 8])
+    pipeline = make_pipeline(BlockImputer(SimpleImputer(), modalities=[5, 8]), aligner).fit(X)
+    options = {"n_permutations": 3, "random_state": 0}
+    expected = report(pipeline[-1], pipeline[0].transform(X), y, **options).html
+    assert report(pipeline, X, y, **options).html == expected
+    search = GridSearchCV(pipeline, {"nullspacealigner__n_components": [2]}, cv=2).fit(X)
+    assert report(search, X, y, **options).html == expected
