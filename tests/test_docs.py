@@ -95,18 +95,28 @@ def test_links_between_files_lead_somewhere(page):
             assert anchor in anchors(file), link
 
 
+def extension(name):
+    """A module of docs/_ext, and the tables that stand on its page."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    return module, re.search(r"<!-- table -->\n\n(.*?)\n<!-- end -->", written, re.DOTALL)[1]
+
+
+def test_the_tables_of_bad_inputs_are_true():
+    """They are what comes out when everything is tried again."""
+    bad_inputs, written = extension("bad_inputs")
+    assert bad_inputs.table() == written
+
+
 def test_the_table_of_capabilities_is_true():
     """It is what comes out when everything is tried again."""
     for name in ("array_api_strict", "dask.array", "pandas", "polars"):
         pytest.importorskip(name)
     pytest.importorskip("scipy", "1.14")  # of which arrays of other kinds need this
-    file = DOCS / "_ext" / "capabilities.py"
-    spec = importlib.util.spec_from_file_location("capabilities", file)
-    capabilities = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(capabilities)
-    written = (DOCS / "capabilities.md").read_text(encoding="utf-8")
-    between = re.search(r"<!-- table -->\n\n(.*?)\n<!-- end -->", written, re.DOTALL)[1]
-    assert capabilities.table() == between
+    capabilities, written = extension("capabilities")
+    assert capabilities.table() == written
     estimators = {n for n in skalign.__all__ if hasattr(getattr(skalign, n), "get_params")}
     parts = {n for n in estimators if n.startswith("Modality")}  # learned by the others
     assert set(capabilities.ESTIMATORS) == estimators - parts

@@ -108,7 +108,7 @@ def given_prior(class_prior, classes):
     if prior.shape != classes.shape or not (prior >= 0).all() or abs(prior.sum() - 1) > TOLERANCE:
         raise ValueError(
             f"class_prior={class_prior!r} must hold shares of sum 1 of the classes "
-            f"{list(classes)}, or be 'auto' or 'uniform'."
+            f"{classes.tolist()}, or be 'auto' or 'uniform'."
         )
     return prior / prior.sum()
 
