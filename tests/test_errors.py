@@ -11,7 +11,11 @@ from sklearn.mixture import GaussianMixture
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-from skalign import CrossModalTransferClassifier, NullSpaceAligner
+from skalign import (
+    CrossModalTransferClassifier,
+    CrossModalTransferRegressor,
+    NullSpaceAligner,
+)
 from skalign.datasets import make_paired_gaussians
 
 DATA = make_paired_gaussians(60, n_features=(4, 5), noise=1.0, random_state=0)
@@ -231,3 +235,22 @@ def test_a_method_before_fit():
     ):
         with pytest.raises(Exception, match="not fitted yet"):
             call(DATA.X)
+
+
+@pytest.mark.parametrize("part", ["target_classifier_", "encoder", "target_regressor_"])
+def test_nan_for_one_modality_alone(part):
+    """What is deployed takes whole rows, and says how to get them."""
+    X = DATA.X.copy()
+    X[:30, 4:] = np.nan
+    model = CrossModalTransferClassifier(aligner=NullSpaceAligner(modalities=NAMES))
+    if part == "target_regressor_":
+        model = CrossModalTransferRegressor(aligner=NullSpaceAligner(modalities=NAMES))
+    y = DATA.latent[:, 0] if part == "target_regressor_" else DATA.y
+    model.fit(X, y)
+    deployed = model.aligner_.encoders_[1] if part == "encoder" else getattr(model, part)
+    call = deployed.transform if part == "encoder" else deployed.predict
+    block = DATA.X[:, 4:].copy()
+    block[3, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN") as caught:
+        call(block)
+    assert "skalign.BlockImputer" in caught.value.__notes__[0]

@@ -43,6 +43,20 @@ def noting_width(X, widths, instead: str = ""):
 
 
 @contextmanager
+def noting_nan():
+    """Say what to do if rows of one modality alone have NaN."""
+    try:
+        yield
+    except ValueError as error:
+        if "NaN" in str(error):
+            error.add_note(
+                "This takes rows that have all values of one modality: fill single ones as before "
+                "the fit, by skalign.BlockImputer say, and leave rows without the modality out."
+            )
+        raise
+
+
+@contextmanager
 def no_overflow():
     """Turn numbers that cannot be computed with into a clear error."""
     try:

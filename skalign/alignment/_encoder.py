@@ -19,7 +19,7 @@ from .._utils._array_api import (
     is_finite,
     is_on_device,
 )
-from .._utils._validation import FLOATS, is_frame
+from .._utils._validation import FLOATS, is_frame, noting_nan
 from ._gaussian import Information, conditional_latents, squared_length
 from ._imputation import Shared
 from ._maps import Alignment
@@ -111,7 +111,8 @@ class ModalityEncoder(TransformerMixin, BaseEstimator):
             Latents, in the floating type of ``X``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=accepted(X, FLOATS))
+        with noting_nan():
+            X = validate_data(self, X, reset=False, dtype=accepted(X, FLOATS))
         return affine(as_rows(X), self.coef_.T, self.mean_)
 
     def inverse_transform(self, Z: Any) -> Any:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._blocks import Blocks, presence, read_array
 from .._utils._array_api import accepted, as_numpy, as_rows, from_numpy
 from .._utils._rows import row_blocks, take_rows
-from .._utils._validation import FLOATS, check_switch
+from .._utils._validation import FLOATS, check_switch, noting_nan
 from ._target import Leverage, TargetModel, leverage_of
 
 # Rows that are predicted at a time, or more.
@@ -101,7 +101,8 @@ class ModalityRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_switch("return_std", return_std)
-        X = as_rows(validate_data(self, X, reset=False, dtype=accepted(X, FLOATS)))
+        with noting_nan():
+            X = as_rows(validate_data(self, X, reset=False, dtype=accepted(X, FLOATS)))
         mean, std = self._predict(X, return_std)
         flat = np.ndim(self.intercept_) == 0
         mean, std = (part[:, 0] if flat else part for part in (mean, std))
