@@ -167,7 +167,7 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
 
 
 def permutation_pvalue(X, posterior, weights, kernel: bool, groups=None) -> float:
-    """P-value of leave-one-out decisions of discriminants, were the pairs shuffled, or groups.
+    """P-value of what left-out discriminants agree with the source, were pairs or groups shuffled.
 
     What is learned of the target alone, axes and kernels, is learned once.
     """
@@ -181,8 +181,8 @@ def permutation_pvalue(X, posterior, weights, kernel: bool, groups=None) -> floa
     centred = posterior - share @ posterior
 
     def agree(order):
-        said = [np.argmax(s.leave_one_out(posterior[order], every), axis=1) for s in spaces]
-        return sum(share @ centred[order, decided] for decided in said)
+        said = [softmax(s.leave_one_out(posterior[order], every), axis=1) for s in spaces]
+        return sum(share @ np.sum(centred[order] * proba, axis=1) for proba in said)
 
     return pvalue_of_shuffles(agree, len(X), agree(every) - TINY, N_SHUFFLES, groups)
 
