@@ -88,6 +88,20 @@ class Blocks:
             )
         return roles[0], roles[1]
 
+    def named(self, modalities) -> str:
+        """Names of some modalities, for messages."""
+        return " or ".join(repr(self.names[m]) for m in modalities)
+
+    def check_chains(self, present, sources, targets, hint: str = "") -> None:
+        """Raise where a target shares no row with a source, and no chain joins them."""
+        found = chains(present, sources)
+        lost = [m for m in targets if m not in found]
+        if lost:
+            raise ValueError(
+                f"X has no pairs: no row has both the source {self.named(sources)} and the target "
+                f"{self.named(lost[:1])}, and no chain of other modalities joins them.{hint}"
+            )
+
     def positions(self, modalities, parameter: str) -> tuple[int, ...]:
         """Positions of a modality, or of several."""
         if isinstance(modalities, str) or not isinstance(modalities, Sequence):

@@ -108,6 +108,13 @@ def shuffled_rows(n: int, groups, rng) -> np.ndarray:
     return order
 
 
+def numbered(groups) -> np.ndarray:
+    """Numbers of groups, which may be of any type, in the order of their first rows."""
+    numbers: dict = {}
+    every = [numbers.setdefault(group, len(numbers)) for group in groups.tolist()]
+    return np.array(every, dtype=int)
+
+
 def members_of(groups, places=None) -> list[np.ndarray] | None:
     """Rows of each group, in their order, or by their places; None where there are no groups."""
     if groups is None:
@@ -115,7 +122,6 @@ def members_of(groups, places=None) -> list[np.ndarray] | None:
     if places is not None:
         order = np.argsort(places, kind="stable")
         return [order[own] for own in members_of(groups[order]) or []]
-    numbers: dict = {}
-    unit = np.array([numbers.setdefault(group, len(numbers)) for group in groups.tolist()])
-    ends = np.cumsum(np.bincount(unit, minlength=len(numbers)))[:-1]
+    unit = numbered(groups)
+    ends = np.cumsum(np.bincount(unit))[:-1]
     return np.split(np.argsort(unit, kind="stable"), ends)

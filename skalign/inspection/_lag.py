@@ -10,6 +10,7 @@ from sklearn.utils import check_consistent_length
 from .._blocks import position_of
 from .._utils._array_api import vector_as_numpy
 from .._utils._labels import is_blank
+from .._utils._rows import numbered
 from .._utils._validation import check_number
 from ._input import aligner_of, read_rows
 from ._lag_curve import lag_curve, stretches
@@ -279,5 +280,4 @@ def checked_groups(groups: Any, n: int) -> np.ndarray:
     blank = np.flatnonzero([is_blank(group) for group in values.tolist()])
     if len(blank):
         raise ValueError(f"groups has none for row {blank[0]}: every row is of some sequence.")
-    numbers: dict = {}
-    return np.array([numbers.setdefault(group, len(numbers)) for group in values.tolist()])
+    return numbered(values)

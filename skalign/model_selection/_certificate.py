@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._blocks import resolve_table, select
 from .._utils._array_api import not_finite, vector_as_numpy
 from .._utils._labels import is_blank, known_labels
+from .._utils._rows import numbered
 from .._utils._validation import FLOATS, check_number, is_frame
 from ..metrics import accuracy_bounds
 from ..metrics._certificate import deal
@@ -166,7 +167,7 @@ def _folds(kinds, y, groups, n_folds, rng):
         unit, kind = np.arange(len(y)), np.full(len(y), -1)
         kind[kinds.labelled] = np.unique(y[kinds.labelled], return_inverse=True)[1]
     else:
-        unit = _numbered(groups)
+        unit = numbered(groups)
         has = [np.bincount(unit[rows], minlength=unit.max() + 1) > 0 for rows in kinds]
         kind = has[1].astype(int) - has[0]
     held = np.unique(unit[np.concatenate(kinds)])
@@ -177,12 +178,6 @@ def _folds(kinds, y, groups, n_folds, rng):
         (np.flatnonzero(fold != k), _Kinds(*(rows[fold[rows] == k] for rows in kinds)))
         for k in range(n_folds)
     ]
-
-
-def _numbered(groups):
-    """Numbers of groups, which may be of any type, in the order of their first rows."""
-    numbers: dict = {}
-    return np.array([numbers.setdefault(group, len(numbers)) for group in groups.tolist()])
 
 
 def _held_out(estimator, X, y, train, held):

@@ -44,6 +44,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._blocks import select
 from .._utils._array_api import not_finite, vector_as_numpy
+from .._utils._rows import numbered
 from .._utils._validation import check_number, check_option
 from ..moments._dask import check_in_memory
 from . import _certificate as certificate
@@ -217,7 +218,7 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
         labelled, pairs = (np.concatenate([held[k] for _, held in folds]) for k in (0, 1))
         self.labelled_codes_ = _codes(y[labelled], self.classes_)
         self.labelled_groups_, self.pair_groups_ = (
-            np.arange(len(rows)) if groups is None else certificate._numbered(groups[rows])
+            np.arange(len(rows)) if groups is None else numbered(groups[rows])
             for rows in (labelled, pairs)
         )
         return self

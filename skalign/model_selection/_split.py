@@ -19,6 +19,7 @@ from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_obje
 from .._blocks import resolve_table, select
 from .._utils._array_api import not_finite, vector_as_numpy
 from .._utils._labels import is_blank, known_labels
+from .._utils._rows import numbered
 from .._utils._validation import FLOATS, is_frame
 from ..moments._dask import check_in_memory, template_of
 
@@ -240,15 +241,13 @@ class TransferSplit(BaseCrossValidator):
                     f"{error}. Give TransferSplit the modalities and the target of the model."
                 ) from error
             present |= ~not_finite(block)[2]
-        return X, present, " or ".join(repr(blocks.names[m]) for m in targets)
+        return X, present, blocks.named(targets)
 
 
 def _folds(cv, rows, given, groups, n_samples, told):
     """Yield the folds of all rows that a splitter of the testable ones makes, or say why not."""
     others = np.setdiff1d(np.arange(n_samples), rows)
-    if groups is not None:  # numbered, for they may be of any type
-        numbers: dict = {}
-        groups = np.array([numbers.setdefault(group, len(numbers)) for group in groups.tolist()])
+    groups = None if groups is None else numbered(groups)  # they may be of any type
     try:
         for train, test in cv.split(**given):
             train, test = np.asarray(train), np.asarray(test)

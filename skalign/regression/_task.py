@@ -74,14 +74,9 @@ class TwoModalities:
 def path_between(rows, source: int, target: int) -> list[int]:
     """Modalities from the source to the target, of which each shares rows with the next."""
     counted = slice(None) if rows.weights is None else rows.weights > 0
-    path = [source, *chains(presence(rows.X, rows.blocks)[counted], (source,), (target,))]
-    if path[-1] != target:
-        names = rows.blocks.names
-        raise ValueError(
-            f"X has no pairs: no row has both the source {names[source]!r} and the target "
-            f"{names[target]!r}, and no chain of other modalities joins them."
-        )
-    return path
+    present = presence(rows.X, rows.blocks)[counted]
+    rows.blocks.check_chains(present, (source,), (target,))
+    return [source, *chains(present, (source,), (target,))]
 
 
 def relayed(seen: TwoModalities, said, std, source: HeldOut, y) -> tuple[Known, HeldOut]:

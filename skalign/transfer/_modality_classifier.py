@@ -18,7 +18,7 @@ from ._components import GaussianComponents
 from ._ensemble import Forest, directions, mean_proba, power_of
 from ._kernel import DistilledModel
 from ._mixture import MixtureModel
-from ._source import SURE, named, over_all_classes, source_posterior
+from ._source import SURE, posterior_of
 from ._task import TargetModel
 
 # Rows that are classified at a time, or more: bounds the memory of densities.
@@ -306,7 +306,7 @@ class Predictor:
         proba, usable = fuse(said, powers, start, self.class_prior)
         missing = len(X) - int(usable.sum())
         if missing:
-            name = named(self.blocks.names, self.targets)
+            name = self.blocks.named(self.targets)
             lacking = "every modality" if self.fused else f"the target {name}"
             warnings.warn(
                 f"{missing} of {len(X)} rows lack {lacking}, the first is row "
@@ -331,12 +331,8 @@ class Predictor:
             proba = np.full((len(X), len(self.classes)), np.nan)
             rows = np.flatnonzero(present[:, m])
             if len(rows) and m in self.estimators:
-                block = select(self.blocks.select(table), self.blocks.columns[m], rows)
-                own, known = (
-                    source_posterior(self.estimators[m], block, rows),
-                    self.estimators[m].classes_,
-                )
-                proba[rows] = over_all_classes(known, self.classes, own)
+                seen = self.blocks.select(table), self.blocks, m, rows
+                proba[rows] = posterior_of(self.estimators[m], *seen, self.classes)
             elif len(rows):
                 block = take_rows(self.blocks.take(X, m), rows)
                 proba[rows] = self.classifiers[m]._predict_proba(block)

@@ -27,7 +27,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from .._blocks import chains, presence, select
+from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
 from .._utils._labels import is_blank, known_classes, plain_labels
 from .._utils._linalg import reciprocal
@@ -172,13 +172,13 @@ def soft_labels(
     if len(sources) > 1 and any(map(frozen, estimators.values())):
         raise ValueError(
             f"a frozen classifier reads one source, and there are {len(sources)}: "
-            f"{named(rows.blocks.names, sources)}. Name one, or give a classifier that is fitted "
+            f"{rows.blocks.named(sources)}. Name one, or give a classifier that is fitted "
             "to each."
         )
     weights = np.ones(len(y)) if rows.weights is None else rows.weights
     counted = weights > 0
     told, others = present[:, sources].any(axis=1), np.delete(present, sources, 1).any(axis=1)
-    _check_chains(rows.blocks.names, present[counted], sources, targets)
+    rows.blocks.check_chains(present[counted], sources, targets)
     mine, powers = known & counted, []
     for m in sources:
         seen = rows, m, np.flatnonzero(mine & present[:, m]), params, groups
@@ -206,11 +206,6 @@ def soft_labels(
         posterior[known[pairs]] = np.eye(len(classes))[own]
     given = pairs, posterior, means, untold, codes
     return classes, SoftLabels(rows, present, weights, *given, sources, min(powers), groups)
-
-
-def named(names, modalities) -> str:
-    """Names of some modalities, for messages."""
-    return " or ".join(repr(names[m]) for m in modalities)
 
 
 def less_absent(posterior, weights, learned) -> np.ndarray:
@@ -248,17 +243,6 @@ def less_absent(posterior, weights, learned) -> np.ndarray:
     return np.where(total > SURE, out * reciprocal(total), posterior)
 
 
-def _check_chains(names, present, sources, targets):
-    """Whether each target is reached from a source."""
-    found = chains(present, sources)
-    for m in targets:
-        if m not in found:
-            raise ValueError(
-                f"X has no pairs: no row has both the source {named(names, sources)} and the "
-                f"target {names[m]!r}, and no chain of other modalities joins them."
-            )
-
-
 def _taught(estimator, table, y, rows, m: int, mine, params, groups, calibrated) -> float:
     """Fit the classifier of a source to some rows; the power of its probabilities."""
     columns = rows.blocks.columns[m]
@@ -279,10 +263,7 @@ def said_by_sources(estimators, table, present, blocks, rows, classes) -> np.nda
     for m, estimator in estimators.items():
         here = present[rows, m]
         if here.any():
-            block = select(table, blocks.columns[m], rows[here])
-            said[here] += over_all_classes(
-                estimator.classes_, classes, source_posterior(estimator, block, rows[here])
-            )
+            said[here] += posterior_of(estimator, table, blocks, m, rows[here], classes)
     if len(estimators) > 1:
         said /= present[np.ix_(rows, tuple(estimators))].sum(axis=1, keepdims=True)
     return said
@@ -402,6 +383,12 @@ def weight_parameter(estimator) -> str:
             "routing, set_config(enable_metadata_routing=True) and set_fit_request."
         )
     return f"{prefix}sample_weight"
+
+
+def posterior_of(estimator, table, blocks, m: int, rows, classes) -> np.ndarray:
+    """What the classifier of modality m says of some rows of a table, over all classes."""
+    block = select(table, blocks.columns[m], rows)
+    return over_all_classes(estimator.classes_, classes, source_posterior(estimator, block, rows))
 
 
 def source_posterior(estimator, block, rows) -> np.ndarray:

@@ -24,7 +24,7 @@ from .._utils._linalg import orthonormal_rows, reciprocal
 from .._utils._rows import different_rows, members_of, own_order, spread_rows
 from ..alignment._significance import SIGNIFICANCE, shuffled_pvalue
 from ..alignment._whitening import signal_scale
-from ._source import PLENTY, SoftLabels, named
+from ._source import PLENTY, SoftLabels
 
 # Pairs that an anchor of a class is worth.
 ANCHOR_WEIGHTS = (5.0, 20.0)
@@ -214,8 +214,8 @@ def nothing_shared(soft: SoftLabels, m: int, pvalue: float, classes, stacklevel=
         Of the decisions that the target's model makes.
     classes : ndarray of shape (C,)
     """
-    mine, names = soft.present[soft.pairs, m], soft.rows.blocks.names
-    source, target, n_pairs = named(names, soft.sources), names[m], np.count_nonzero(mine)
+    mine, blocks = soft.present[soft.pairs, m], soft.rows.blocks
+    source, target, n_pairs = blocks.named(soft.sources), blocks.names[m], np.count_nonzero(mine)
     pvalue = min(1.0, 2 * pvalue)  # of two tests
     if pvalue > SIGNIFICANCE:
         pvalue = min(pvalue, 2 * shared_pvalue(soft, m))

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from .._blocks import chains, presence
+from .._blocks import presence
 from .._utils._array_api import affine, as_numpy, as_rows
 from .._utils._labels import known_classes, known_labels, plain_labels
 from .._utils._validation import column_names, requesting, restored_on_error, routing
@@ -328,7 +328,7 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         weights = np.ones(len(labels)) if rows.weights is None else rows.weights
         counted = weights > 0
         present = presence(rows.X, blocks) & counted[:, None]
-        self._check_rows(present, known & counted, blocks.names, is_frozen)
+        self._check_rows(present, known & counted, blocks, is_frozen)
         if not is_frozen:
             seen = every if self._aligner_is_weighted(sample_weight) else every.unweighted()
             aligner._learn(seen, column_names(template), self.__dict__)
@@ -351,15 +351,11 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_consistent_length(table, labels)
         return rows, labels, known
 
-    def _check_rows(self, present, known, names, is_frozen):
+    def _check_rows(self, present, known, blocks, is_frozen):
         """Whether there are pairs and prototypes, and which labels nobody looks at."""
-        source, target = (names[m] for m in (self.source_, self.target_))
-        joined = chains(present, (self.source_,), (self.target_,))
-        if not is_frozen and not joined:
-            raise ValueError(
-                f"X has no pairs: no row has both the source {source!r} and the target "
-                f"{target!r}, and no chain of other modalities joins them. Pairs need no label."
-            )
+        source, both = blocks.names[self.source_], ((self.source_,), (self.target_,))
+        if not is_frozen:
+            blocks.check_chains(present, *both, hint=" Pairs need no label.")
         has = present[:, self.source_]
         if not (known & has).any():
             raise ValueError(
