@@ -99,7 +99,11 @@ def learn_from_all(
     groups = [Incomplete(*group) for group in zip(given, parts, strict=True)]
     widths = [len(c) for c in pairs.columns]
     totals = [_all_rows(groups, m, widths) for m in everyone]
-    blocks = [whiten_block(total, np.arange(len(total.mean)), tol, eps) for total in totals]
+    more = {m for group in incomplete for m in group.given}
+    blocks = [
+        whiten_block(total, np.arange(widths[m]), tol, eps) if m in more else pairs.blocks[m]
+        for m, total in enumerate(totals)
+    ]
     check_varies(blocks, names)
     white = _White(blocks, [total.mean for total in totals])
     shown = [white.part(group) for group in groups]
@@ -201,8 +205,7 @@ def expectation_maximisation(
     """
     mean, cov = (parts[0].mean, parts[0].cov) if start is None else start
     max_iter, tol = MAX_ITER if max_iter is None else max_iter, TOLERANCE if tol is None else tol
-    point = np.vstack([mean, cov])
-    reached = _log_likelihood(parts, point)
+    point, reached = np.vstack([mean, cov]), None
     for _ in range(max_iter // 3):
         once = _step(parts, point, apart)
         twice = _step(parts, once, apart)
@@ -215,17 +218,21 @@ def expectation_maximisation(
 
 
 def _extrapolated(parts, point, once, twice, reached):
-    """Where two steps lead to if taken further, and its likelihood, which is not below."""
+    """Where two steps lead to if taken further, and its likelihood, which is not below.
+
+    A likelihood is None as long as nobody has asked for it.
+    """
     first, change = once - point, twice - 2 * once + point
     size = float(np.linalg.norm(change))
     ahead = float(np.linalg.norm(first)) / size if size > 0 else 1.0
     while ahead > 1:
+        reached = _log_likelihood(parts, point) if reached is None else reached
         there = point + 2 * ahead * first + ahead**2 * change
         likelihood = _log_likelihood(parts, there)
         if likelihood >= reached and np.isfinite(likelihood):
             return there, likelihood
         ahead = (ahead + 1) / 2 if ahead > 2 else 1.0
-    return twice, _log_likelihood(parts, twice)
+    return twice, None
 
 
 def _step(parts, point, apart=()):

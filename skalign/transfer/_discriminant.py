@@ -112,7 +112,7 @@ def axes_of(mean, covariance, negligible: float = NEGLIGIBLE) -> PrincipalAxes:
 def _in_order(mean, axes, variance, negligible):
     kept = np.flatnonzero(variance > negligible * max(variance[-1:].sum(), 0))[::-1]
     axes = axes[:, kept]
-    signs = np.where(np.sum(axes**3, axis=0) < 0, -1.0, 1.0)
+    signs = np.where(np.sum(axes * axes * axes, axis=0) < 0, -1.0, 1.0)
     return PrincipalAxes(mean, axes * signs, variance[kept])
 
 

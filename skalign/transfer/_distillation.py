@@ -40,11 +40,16 @@ import numpy as np
 from scipy.special import softmax
 
 from .._utils._rows import spread_rows
-from ..alignment._significance import N_SHUFFLES, SIGNIFICANCE, pvalue_of_shuffles
+from ..alignment._significance import (
+    N_SHUFFLES,
+    ROUNDING,
+    SIGNIFICANCE,
+    pvalue_of_shuffles,
+)
 from ..metrics._agreement import agreement_test
 from ._discriminant import (
+    RIDGE,
     TINY,
-    PrincipalScores,
     affordable_rows,
     best_anchored,
     best_discriminant,
@@ -167,24 +172,39 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
 
 
 def permutation_pvalue(X, posterior, weights, kernel: bool, groups=None) -> float:
-    """P-value of what left-out discriminants agree with the source, were pairs or groups shuffled.
+    r"""P-value of what pairs share with the source's word, were pairs or groups shuffled.
 
-    What is learned of the target alone, axes and kernels, is learned once.
+    With shares w, principal scores z of variance V and posteriors less their mean, it is that of
+
+    .. math:: \sum_{i \ne j} w_i w_j \, z_i^\top (V + \lambda I)^{-1} z_j \;
+              (p_i - \bar p)^\top (p_j - \bar p) ,
+
+    of the features and of kernel features together: whether pairs alike in the target are alike to
+    the source (Hilbert-Schmidt criterion, Gretton et al. 2005), in units of what the target does.
     """
     axes, share = principal_axes(X, weights), weights / weights.sum()
-    linear = PrincipalScores.of(axes, X, weights)
-    spaces, every = [linear], np.arange(len(X))
+    linear = axes.scores(X)
+    alike = _alike(linear, axes.variance)
     if kernel:
-        curved = kernel_lda(linear.points, np.sum(axes.variance), posterior, weights)
-        features = curved.scores(linear.points)
-        spaces.append(PrincipalScores(features, share @ features**2, weights))
+        curved = kernel_lda(linear, np.sum(axes.variance), posterior, weights).scores(linear)
+        alike += _alike(curved, share @ curved**2)
+    alike *= np.outer(share, share)
+    np.fill_diagonal(alike, 0.0)
     centred = posterior - share @ posterior
 
-    def agree(order):
-        said = [softmax(s.leave_one_out(posterior[order], every), axis=1) for s in spaces]
-        return sum(share @ np.sum(centred[order] * proba, axis=1) for proba in said)
+    def shared(order):
+        moved = centred[order]
+        return float(np.sum(moved * (alike @ moved)))
 
-    return pvalue_of_shuffles(agree, len(X), agree(every) - TINY, N_SHUFFLES, groups)
+    observed = shared(slice(None))
+    observed -= ROUNDING * abs(observed)
+    return pvalue_of_shuffles(shared, len(X), observed, N_SHUFFLES, groups)
+
+
+def _alike(scores, variance):
+    """Inner products (n, n) of principal scores, in units of a shrunk deviation."""
+    ridge = RIDGE / (1 - RIDGE) * variance.sum() / max(len(variance), 1)
+    return (scores / (variance + ridge)) @ scores.T
 
 
 def _decided_in_halves(X, posterior, weights, asked, options: Options):

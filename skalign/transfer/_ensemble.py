@@ -8,9 +8,9 @@ discriminants of directions,
 of standardized features :math:`u` less their mean :math:`\bar u` over the row: an offset or a gain
 of the whole row does not show in them. The other is a forest of soft labels, for classes that
 neither hyperplanes nor smooth kernels tell apart: each tree is grown on a bootstrap of the pairs,
-and a leaf says the mean of its soft labels. What the forest says of a pair is the mean of those
-trees that have not drawn it, so that it stands beside leave-one-out discriminants. What predicts
-is the mean of all,
+the best of splits drawn at random (Geurts, Ernst & Wehenkel 2006), and a leaf says the mean of its
+soft labels. What the forest says of a pair is the mean of those trees that have not drawn it, so
+that it stands beside leave-one-out discriminants. What predicts is the mean of all,
 
 .. math:: p(c \mid x_2) \propto \Bigl( \tfrac13 \sum_v p_v(c \mid x_2) \Bigr)^\beta ,
 
@@ -24,7 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.ensemble import RandomForestRegressor
+from sklearn import config_context
+from sklearn.tree import ExtraTreeRegressor
 
 from .._utils._rows import row_blocks, spread_rows
 from ._discriminant import (
@@ -38,7 +39,7 @@ from ._discriminant import (
 from ._kernel import Options, calibrate, of_features, pooled_model
 from ._task import OtherViews, TargetModel, TransferTask
 
-TREES = 60
+TREES = 30
 # Rows that fall down a tree at a time, or more.
 LEAST_ROWS = 8192
 # Pairs that a forest is grown on, evenly spread, where there are more.
@@ -160,7 +161,11 @@ class Forest:
 
 def column_order(points) -> np.ndarray:
     """An order of standardized columns that is theirs, wherever they stand: trees draw columns."""
-    keys = [np.round(np.mean(points**power, axis=0), DIGITS) for power in (3, 4, 5)]
+    squares, keys = points * points, []
+    power = points * squares
+    for _ in range(3):  # third, fourth and fifth moments
+        keys.append(np.round(np.mean(power, axis=0), DIGITS))
+        power = power * points
     return np.lexsort(keys)
 
 
@@ -180,28 +185,35 @@ def forest_of(points, resp, weights):
     forest : Forest
     proba : ndarray of shape (n, C)
     """
-    n, d = points.shape
-    rows, columns = spread_rows(n, MOST_ROWS), column_order(points)
+    rows, columns = spread_rows(len(points), MOST_ROWS), column_order(points)
     points = np.round(points, POINT_DIGITS)
-    X, labels = points[np.ix_(rows, columns)], np.round(resp[rows], LABEL_DIGITS)
-    grown = RandomForestRegressor(
-        TREES,
-        min_samples_leaf=LEAF,
-        max_features=min(d, max(FEW, int(np.sqrt(d)))),
-        bootstrap=True,
-        random_state=0,
-    ).fit(X, labels if labels.shape[1] > 1 else labels.ravel(), sample_weight=weights[rows])
+    X = np.clip(points[np.ix_(rows, columns)], -FAR, FAR).astype(np.float32, order="C")
+    labels = np.round(resp[rows], LABEL_DIGITS, out=np.empty((len(rows), resp.shape[1])))
     prior = weights[rows] @ resp[rows] / weights[rows].sum()
     total, count = np.tile(prior, (len(X), 1)), np.ones((len(X), 1))
-    for tree, drawn in zip(grown.estimators_, grown.estimators_samples_, strict=True):
-        unseen = np.setdiff1d(np.arange(len(X)), drawn)
-        if len(unseen):
-            total[unseen] += tree.predict(X[unseen]).reshape(len(unseen), -1)
-            count[unseen] += 1
-    forest = _flat(grown.estimators_, columns)
-    proba = forest.predict_proba(points) if len(rows) < n else np.empty(resp.shape)
+    trees, drawn = _grown(X, labels, weights[rows])
+    for tree, times in zip(trees, drawn, strict=True):
+        unseen = times == 0
+        total[unseen] += tree.tree_.value[tree.tree_.apply(X[unseen]), :, 0]
+        count[unseen] += 1
+    forest = _flat(trees, columns)
+    proba = forest.predict_proba(points) if len(rows) < len(points) else np.empty(resp.shape)
     proba[rows] = total / count
     return forest, proba
+
+
+def _grown(X, labels, weights):
+    """Trees with splits at random, and how often each has drawn a pair."""
+    (n, d), rng = X.shape, np.random.default_rng(0)
+    most, trees = min(d, max(FEW, int(np.sqrt(d)))), []
+    drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(TREES)]
+    with config_context(skip_parameter_validation=True):  # the same for every tree
+        for number, times in enumerate(drawn):
+            options = {"min_samples_leaf": LEAF, "max_features": most, "random_state": number}
+            tree = ExtraTreeRegressor(**options)
+            tree.fit(X, labels, sample_weight=weights * times, check_input=False)
+            trees.append(tree)
+    return trees, drawn
 
 
 def _flat(trees, columns) -> Forest:

@@ -108,18 +108,41 @@ def kernel_lda(
     landmarks = Z[spread_rows(len(Z), most)]
     gamma = bandwidth / max(total_variance, np.sqrt(np.finfo(float).tiny))
     among = gaussian_kernel(landmarks, landmarks, gamma)
+    axes = _axes_of_all if len(landmarks) == len(Z) else _axes_of_some
+    onto, shift, variance, sums = axes(Z, landmarks, gamma, among, resp, weights)
+    lda = SoftLDA.of(variance, weights.sum(), weights @ resp, sums, ridge)
+    return KernelLDA(landmarks, gamma, onto, shift, lda)
+
+
+def _axes_of_all(Z, landmarks, gamma, kernel, resp, weights):
+    r"""Principal axes where every point is a landmark, and sums of the scores by class.
+
+    With shares w, :math:`J = I - w 1^\top` and :math:`\sqrt w J^\top K J \sqrt w = U v U^\top`
+    the axes are :math:`\sqrt w U v^{-1/2}`, and the scores :math:`w^{-1/2} U v^{1/2}`.
+    """
+    share = weights / weights.sum()
+    mean, root = kernel @ share, np.sqrt(share)
+    centred = kernel - mean - mean[:, None] + share @ mean
+    centred *= root[:, None] * root
+    axes = axes_of(mean, centred, NEGLIGIBLE)
+    deviation = np.sqrt(axes.variance)
+    onto = root[:, None] * axes.axes / deviation
+    sums = (resp * (weights / root)[:, None]).T @ axes.axes * deviation
+    return onto, mean @ onto, axes.variance, sums
+
+
+def _axes_of_some(Z, landmarks, gamma, among, resp, weights):
+    """The same by what landmarks span, where points are more."""
     values, vectors = np.linalg.eigh(among)
     kept = values > 1e-8 * values[-1]
     basis = vectors[:, kept] / np.sqrt(values[kept])
-
     origin, total = among.mean(axis=0), weights.sum()  # near the mean, so that little cancels
     sums, second = _sums(Z, landmarks, gamma, origin, resp, weights)
     counts, mean = weights @ resp, sums[-1] / total
     axes = axes_of(mean, basis.T @ (second / total - np.outer(mean, mean)) @ basis, NEGLIGIBLE)
     onto = basis @ axes.axes
     sums = (sums[:-1] - np.outer(counts, mean)) @ onto
-    lda = SoftLDA.of(axes.variance, total, counts, sums, ridge)
-    return KernelLDA(landmarks, gamma, onto, (origin + mean) @ onto, lda)
+    return onto, (origin + mean) @ onto, axes.variance, sums
 
 
 def _sums(Z, landmarks, gamma, origin, resp, weights):
