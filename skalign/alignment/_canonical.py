@@ -71,11 +71,14 @@ def confirmed_exact(pairs: WhitenedPairs, rows, modalities=None) -> list[np.ndar
     modalities of a row source, or of some.
     """
     if pairs.moments.n_rows > max(block.rank for block in pairs.blocks) + 1:
-        found = exact_directions(pairs)
-        n_exact = found[0].shape[1]
-        limit = stack_rank(pairs, n_exact) + 1
-        if n_exact and rows.n_unique(limit, modalities) > limit:
-            return _without_lone_rows(found, pairs, rows, modalities)
+        most = min(int(np.sum(values >= 1 - NEARLY_ONE)) for values in pairs.correlations)
+        least = stack_rank(pairs, most) + 1
+        if most and rows.n_unique(least, modalities) > least:  # else none is worth finding
+            found = exact_directions(pairs)
+            n_exact = found[0].shape[1]
+            limit = stack_rank(pairs, n_exact) + 1
+            if n_exact and rows.n_unique(limit, modalities) > limit:
+                return _without_lone_rows(found, pairs, rows, modalities)
     return [np.zeros((block.rank, 0)) for block in pairs.blocks]
 
 

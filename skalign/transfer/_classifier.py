@@ -391,10 +391,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         return soft if weighted else replace(soft, rows=rows.unweighted())
 
     def _learn_targets(self, soft, **options):
-        """Step 3: the classes of each modality that predictions may come from.
-
-        ``options`` are those of :func:`skalign.transfer._distillation.distil`.
-        """
+        """Step 3: classes of each modality that may predict; ``options`` are those of `distil`."""
         for name in ("agreement_", "mixture_", "component_class_proba_"):
             self.__dict__.pop(name, None)  # of an earlier fit
         options["prior"] = given_prior(self.class_prior, self.classes_)
@@ -426,7 +423,6 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             main = self.target_ if self.target_ in wanted else wanted[0]
             given = self.aligner_._encoders, wanted, main, classes, own
             models = distil_components(mixture, soft, *given)
-        told = self.classes_, soft.rows.blocks, getattr(self, "feature_names_in_", None)
         for m, best in models.items():
             if m == self.target_ and self.mixture is None:
                 self.agreement_ = best.agreement
@@ -435,6 +431,7 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
             elif m == self.target_ and self.mixture is not None:
                 self.mixture_ = mixture
                 self.component_class_proba_ = best.predictor.component_class_proba
+        told = self.classes_, soft.rows.blocks, getattr(self, "feature_names_in_", None)
         return {m: ModalityClassifier._from_model(model, m, *told) for m, model in models.items()}
 
     def _distilled(self, soft, m, options):
@@ -442,8 +439,9 @@ class CrossModalTransferClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEsti
         span = None if self.target_space == "whole" else self.aligner_.encoders_[m].coef_
         task = transfer_task(soft, m, span)
         folds = anchor_folds(task)
-        if folds:
-            held = [task.pairs[np.isin(task.inverse, fold)] for fold in folds]
+        if folds:  # tried without rows of one modality, which cost most and change little
+            lone = np.flatnonzero(soft.present.sum(axis=1) < 2)
+            held = (np.append(lone, task.pairs[np.isin(task.inverse, fold)]) for fold in folds)
             carried = [self._carried(soft, m, left_out) for left_out in ([], *held)]
             task = with_anchors(task, folds, carried)
         return distil(task, **options)
