@@ -49,10 +49,7 @@ def exact_directions(pairs: WhitenedPairs) -> list[np.ndarray]:
     candidates = canonical_directions(pairs.cross, roots, above=1 - NEARLY_ONE)
     if candidates[0].shape[1] == 0:
         return candidates
-    latents = [
-        r.white @ (c / np.linalg.norm(c, axis=0))
-        for r, c in zip(pairs.blocks, candidates, strict=True)
-    ]
+    latents = [r.white @ c for r, c in zip(pairs.blocks, candidates, strict=True)]
     center = np.mean(latents, axis=0)
     _, residual, rotation = np.linalg.svd(
         np.vstack([z - center for z in latents]), full_matrices=False
