@@ -347,7 +347,17 @@ def test_whitening_maps_stay_finite():
     scale = total.deviations()[2:]
     largest = np.sqrt(np.linalg.eigvalsh(np.corrcoef(X[:, 2:].T))[-1])
     limit = 1 / (np.sqrt(3 * np.finfo(float).eps) * largest)
-    assert np.linalg.norm(scale[:, None] * wide, axis=0).max() <= limit * (1 + 1e-9)
+    assert np.linalg.norm(scale[:, None] * wide, axis=0).max() == pytest.approx(limit, rel=1e-9)
+
+
+def test_whitening_maps_know_no_units():
+    """Columns of 1e-9 are as good as those of 1e9."""
+    X, blocks = uneven()
+    X = (X - X.mean(axis=0)) * [1e-9, 1e9, 1.0, 1e-9, 1e9]
+    total = moments_by_pattern(X, None, blocks, "covariance")[True, True]
+    for m, (there, _) in enumerate(whitening_maps(total, blocks)):
+        Y = X[:, blocks.indices(m)] @ there
+        np.testing.assert_allclose(Y.T @ Y / len(X), np.eye(Y.shape[1]), atol=1e-6)
 
 
 @weighings
@@ -420,8 +430,29 @@ def test_refined_roots_are_roots_of_the_rows(scattered, weighted):
     assert refined.keys() == totals.keys()
 
 
+def test_refined_roots_of_rows_with_two_of_three_modalities():
+    """Their columns follow in order."""
+    X, w, blocks = some_rows(n=200)
+    X[100:120, 5] = np.nan
+    source = ArrayRows(X, w, blocks)
+    for pattern, root in refine(source, source.moments("covariance")).items():
+        have = np.column_stack([np.isfinite(X[:, c]) for c in (0, 2, 5)])
+        mine = (have == pattern).all(axis=1) & (w > 0)
+        assert_same(root, X[mine][:, np.repeat(pattern, [2, 3, 1])], w[mine])
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_no_root_where_the_first_rows_are_no_pairs():
+    """A missing dimension shows at the end of the pass."""
+    X, blocks = uneven()
+    X[:, 4] = X[:, 2] + X[:, 3]
+    X[:11, :2] = np.nan
+    source = ArrayRows(X, None, blocks)
+    assert refine(source, source.moments("covariance")) is None
+
+
 def test_no_root_without_a_dimension_of_the_pairs():
-    """A column that is a sum of others; or that does not vary over the pairs."""
+    """A column that is a sum of others."""
     X, blocks = uneven()
     X[:, 4] = X[:, 2] + X[:, 3]
     source = ArrayRows(X, None, blocks)
