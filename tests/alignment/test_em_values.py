@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from skalign import NullSpaceAligner
 from skalign._blocks import resolve
 from skalign.alignment import _em
 from skalign.alignment._em import (
@@ -467,3 +468,23 @@ def test_dimensions_that_pairs_lack():
     )
     with pytest.raises(ValueError, match="modality 'a' is constant"):
         learn_from_all(still, [Incomplete((0,), flat)], 0.1, blocks.names, tol=None, eps=EPS)
+
+
+def test_links_that_agree_exactly_leave_nothing_to_regress_on():
+    """Two that never met, and between them one of which every direction is shared."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(300, 2))
+    a = np.hstack([z, rng.normal(size=(300, 2))]) @ rng.normal(size=(4, 4))
+    c = np.hstack([z, rng.normal(size=(300, 1))]) @ rng.normal(size=(3, 3))
+    X = np.hstack([a, z @ rng.normal(size=(2, 2)), c])
+    half = X.copy()
+    half[:150, 6:] = np.nan
+    half[150:, :4] = np.nan
+    aligner = NullSpaceAligner(2, modalities=[4, 2, 3]).fit(half)
+    assert aligner.n_exact_components_ == 2
+    Z = [
+        e.transform(X[:, c])
+        for e, c in zip(aligner.encoders_, aligner.modality_columns_, strict=True)
+    ]
+    np.testing.assert_allclose(Z[0], Z[1], atol=1e-8)
+    np.testing.assert_allclose(Z[2], Z[1], atol=1e-8)
