@@ -34,11 +34,11 @@ def moments_of(X, root=True):
     return total.result()
 
 
-def two_columns(ratio, root, mean=0.0):
+def two_columns(ratio, root, mean=0.0, unit=1.0):
     """Columns whose singular values, at unit variance, have a ratio; of weight four."""
-    R = 2 * np.array([[1.0, 1.0], [ratio, -ratio]])
+    R = 2 * unit * np.array([[1.0, 1.0], [ratio, -ratio]])
     kept = {"root": R} if root else {"scatter": R.T @ R}
-    return Moments(4.0, 9, np.array([mean, -mean]), **kept)
+    return Moments(4.0, 9, unit * np.array([mean, -mean]), **kept)
 
 
 # -- a block --------------------------------------------------------------------------------------
@@ -106,8 +106,9 @@ def test_values_below_rounding_count_as_zero(root, share, eps, mean):
     else:
         rounding = np.sqrt(rounding)
         limit = min(4 * np.sqrt(2) * rounding, eps**0.25)
-    # deviations are one, up to the square of the ratio
-    block = whiten_block(two_columns(share * limit, root, mean), np.arange(2), None, eps)
+    # deviations are of the unit, up to the square of the ratio
+    moments = two_columns(share * limit, root, mean, unit=1e3)
+    block = whiten_block(moments, np.arange(2), None, eps)
     assert block.rank == 1 + (share > 1)
     if share < 1:
         np.testing.assert_allclose(np.abs(block.basis), np.full((2, 1), np.sqrt(0.5)), rtol=1e-6)
@@ -350,6 +351,14 @@ def alike():
 def test_rows_are_read_again_where_accuracy_asks_for_it(rows, options, expected):
     """In white coordinates where digits are lost, for a root where modalities agree."""
     assert read(*rows(), **options) == expected
+
+
+def test_rows_are_read_again_unless_told_otherwise():
+    """The solver is left to us."""
+    X, blocks = coarse()
+    rows = Rows(X, blocks)
+    whiten_rows(rows, rows.moments("covariance"))
+    assert rows.read == ["covariance", "refined"]
 
 
 def test_agreement_that_shows_in_white_coordinates_only():

@@ -144,6 +144,15 @@ def test_how_many_landmarks_there_are(monkeypatch):
     assert len(kernel_lda(Z, 1.0, resp, weights).landmarks) == 400
 
 
+def test_landmarks_that_come_twice():
+    """Count once: rounding is no direction."""
+    Z, resp, weights = draw(4, n=12)
+    twice = [np.repeat(a, 2, axis=0) for a in (Z, resp, weights / 2)]
+    one, two = kernel_lda(Z, 3.0, resp, weights), kernel_lda(twice[0], 3.0, *twice[1:])
+    products = [model.scores(Z) @ model.scores(Z).T for model in (one, two)]
+    np.testing.assert_allclose(products[1], products[0], atol=1e-5)
+
+
 def test_points_that_do_not_vary_have_no_scores():
     """And no width that is not finite."""
     resp, weights = np.full((5, 2), 0.5), np.ones(5)
@@ -209,13 +218,14 @@ def test_probabilities(n_landmarks, n):
         np.testing.assert_allclose(found[:, [4, 0, 1, 3]], expected, rtol=1e-9)
         assert not found[:, [2, 5]].any()
         assert wide.dual_coef.shape == (6, n_landmarks) and wide.coef.shape == (6, 3)
+        assert np.all(wide.intercept[[2, 5]] == -np.inf)
 
 
 def test_probabilities_far_away():
     """Of large scores are none the less numbers, and of points beyond all squares."""
     model = some_model()
-    proba = model.predict_proba(np.array([[1e5, -1e5, 1e5]]))
-    assert np.isfinite(proba).all() and proba.sum() == pytest.approx(1)
+    X = np.array([[1e5, -1e5, 1e5], [0.1, 0.2, 0.3]])
+    np.testing.assert_allclose(model.predict_proba(X), probabilities(model, X), rtol=1e-9)
     linear = some_model(0)
     with np.errstate(over="ignore"):
         assert np.isfinite(linear.predict_proba(np.full((1, 3), 1e160))).all()
@@ -313,8 +323,10 @@ def test_calibration_starts_at_three_tenths():
 
 
 def candidate(seed=8, curved=False):
-    """Linear discriminants of pairs and one anchor."""
+    """Linear discriminants of pairs and one anchor; a class is rare."""
     X, resp, weights = draw(seed)
+    resp[:, 2] *= 0.2
+    resp /= resp.sum(axis=1, keepdims=True)
     if curved:  # rings, which no linear discriminant tells apart
         radius = np.linalg.norm(X - X.mean(axis=0), axis=1)
         labels = np.digitize(radius, np.quantile(radius, [0.33, 0.67]))
@@ -353,13 +365,15 @@ def test_pooled_model(curved, prior):
         assert pool[1] > 0.1
 
 
-def test_pooled_model_without_a_kernel():
-    """The linear discriminant alone, with its weight."""
+@pytest.mark.parametrize("prior", [None, np.array([0.5, 0.3, 0.2])])
+def test_pooled_model_without_a_kernel(prior):
+    """The linear discriminant alone, with its weight, from a prior."""
     chosen, weights, rows = candidate()
-    model, pooled = pooled_model(chosen, weights, rows, Options(kernel=False))
+    model, pooled = pooled_model(chosen, weights, rows, Options(kernel=False, prior=prior))
     Z, resp = chosen.points.points[:40], chosen.resp[:40]
     pool = calibrate([chosen.own], resp[rows], weights[rows])
-    start = log_prior(weights @ resp / weights.sum())
+    start = log_prior(weights @ resp / weights.sum(), prior)
+    assert np.ptp(start) > 0.1
     np.testing.assert_allclose(pooled, pool[0] * chosen.own + start, atol=1e-12)
     coef, shift = chosen.points.lda(chosen.resp, 0.1).discriminant()
     expected = softmax(pool[0] * (Z @ coef + shift) + start, axis=1)
