@@ -94,8 +94,6 @@ def _without_lone_rows(exact, pairs, rows, modalities):
         return exact
     _, size, axes = np.linalg.svd(latents[lone])
     kept = axes[np.sum(size > LEVERAGE * size[0]) :].T
-    if kept.shape[1] == 0:
-        return [a @ kept for a in exact]
     exact = [a @ kept for a in exact]
     principal = principal_rotation(exact, [block.singular_values for block in pairs.blocks])
     return [a @ principal for a in exact]
