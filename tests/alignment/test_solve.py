@@ -93,8 +93,9 @@ def test_without_a_root_correlations_decide(share, rounding, nearly):
         assert abs(z.T @ w).item() == pytest.approx(np.cos(angle), abs=1e-12)
 
 
+@pytest.mark.parametrize("root", [True, False])
 @pytest.mark.parametrize("n_modalities", [2, 3])
-def test_exact_directions_are_the_same_latents(n_modalities):
+def test_exact_directions_are_the_same_latents(n_modalities, root):
     """Orthonormal, one value in all modalities, in order of what they explain."""
     rng = np.random.default_rng(1)
     q = np.linalg.qr(rng.normal(size=(40, 3 + 2 * n_modalities)))[0]
@@ -103,7 +104,7 @@ def test_exact_directions_are_the_same_latents(n_modalities):
         for m in range(n_modalities)
     ]
     values = [np.array([3.0, 2.0, 1.5, 1.0, 0.5])] * n_modalities
-    found = exact_directions(white_pairs(white, values=values))
+    found = exact_directions(white_pairs(white, root=root, rounding=1e-7, values=values))
     latents = [b @ a for b, a in zip(white, found, strict=True)]
     explained = np.zeros((3, 3))
     for z, a, s in zip(latents, found, values, strict=True):
