@@ -85,9 +85,9 @@ def test_axes_diagonalize_the_covariance(shape):
 def test_axes_of_rounding_are_left_out(size):
     """By their share of the largest variance, whatever its size; of nothing, none is left."""
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(4, 4)))[0]
-    covariance = (turn * (size * np.array([1.0, 0.3, 2e-3, 0.5e-3]))) @ turn.T
+    covariance = (turn * (size * np.array([1.0, 0.3, 1.2e-3, 0.8e-3]))) @ turn.T
     axes = axes_of(np.ones(4), covariance, 1e-3)
-    np.testing.assert_allclose(axes.variance, size * np.array([1, 0.3, 2e-3]), rtol=1e-9)
+    np.testing.assert_allclose(axes.variance, size * np.array([1, 0.3, 1.2e-3]), rtol=1e-9)
     np.testing.assert_allclose(np.abs(np.sum(axes.axes * turn[:, :3], axis=0)), 1, rtol=1e-9)
     assert np.all(np.sum(axes.axes**3, axis=0) >= 0)
     assert axes_of(np.ones(2), np.zeros((2, 2))).axes.shape == (2, 0)
@@ -162,24 +162,31 @@ def brute(Z, weighted, weights, ridge, lose):
     return out - out.mean(axis=1, keepdims=True)
 
 
-def test_a_class_that_one_point_makes_up():
-    """Without the point, the mean of all stands in for its weight, the others are a refit."""
+@pytest.mark.parametrize("others", [0.0, 3e-4])
+@pytest.mark.parametrize("unsure", [False, True])
+def test_a_class_that_one_point_makes_up(others, unsure):
+    """Without it a thousandth of its weight is left, or what it is worth; all else is a refit.
+
+    Labels need not sum to one.
+    """
     X, resp, weights = draw(3, n=14)
-    resp = np.hstack([resp, np.zeros((14, 1))])
-    resp[5] = [0, 0, 0, 1]
+    resp, weights = np.hstack([resp, np.zeros((14, 1))]), weights.copy()
+    resp[5], resp[2], weights[5] = [0, 0, 0, 1], [1 - others, 0, 0, others], 6.0
+    if unsure:
+        resp *= np.random.default_rng(3).uniform(0.5, 1, size=(14, 1))
     points = scores_of(X, weights)
     Z, weighted = points.points, resp * weights[:, None]
 
     def lose(i, counts, means, left, own, second):
         rest = np.arange(14) != i
-        now = weighted[rest].sum(axis=0)
-        kept = (Z[rest].T * weights[rest]) @ Z[rest] - (own.T * now) @ own
+        kept = (Z[rest].T * weights[rest]) @ Z[rest] - (own.T * left) @ own
         return second - (means.T * counts) @ means - kept
 
-    found = points.leave_one_out(resp, np.arange(14), 0.3)
+    found = points.leave_one_out(resp, np.arange(14), 0.2)
     found -= found.mean(axis=1, keepdims=True)
-    np.testing.assert_allclose(found, brute(Z, weighted, weights, 0.3, lose), atol=1e-6)
-    some = points.leave_one_out(resp, np.array([5, 2]), 0.3)
+    expected = brute(Z, weighted, weights, 0.2, lose)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+    some = points.leave_one_out(resp, np.array([5, 2]), 0.2)
     np.testing.assert_allclose(some - some.mean(axis=1, keepdims=True), found[[5, 2]], atol=1e-9)
 
 
