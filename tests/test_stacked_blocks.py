@@ -82,6 +82,7 @@ def test_positions():
         assert blocks.positions([given, "c"], "x") == (1, 2)
     assert position_of(0, blocks.names, "x") == position_of(-3, blocks.names, "x") == 0
     assert "target='d' is no modality" in refusal(blocks.positions, ["a", "d"], "target")
+    assert refusal(blocks.positions, "d", "target").startswith("target='d' is no modality")
     for wrong in ([], ["a", 0], ("b", "c", -1)):
         assert refusal(blocks.positions, wrong, "target") == (
             f"target={wrong!r} must be a modality, or several different ones."
@@ -165,6 +166,8 @@ def test_no_chain():
             f"chain of other modalities joins them.{hint}"
         )
     assert "the target 'c', and" in refusal(blocks.check_chains, present[:1], [0], [1, 2])
+    alone = np.array([[True, False, False]])
+    assert "the target 'b', and" in refusal(blocks.check_chains, alone, [0], [1, 2])
     assert refusal(blocks.check_chains, present, [0], [2]).endswith("joins them.")
     assert blocks.named([2, 0]) == "'c' or 'a'"
 
@@ -238,6 +241,7 @@ def test_refused_modalities(modalities, message):
     [
         ({"a": "v7", "b": [1]}, "modality 'a': X has no column named 'v7'."),
         ({"a": slice("v0", "v7"), "b": [1]}, "modality 'a': X has no column named 'v7'."),
+        ({"a": slice("v7", "i0"), "b": [1]}, "modality 'a': X has no column named 'v7'."),
         ({"a": ["i0", "v0", "i0"], "b": [1]}, "modality 'a' selects column 'i0' twice."),
         ({"a": ["v0", "v1"], "b": slice(1, 3)}, "modalities 'a' and 'b' overlap: both select "
          "column 'v1'."),
@@ -295,12 +299,13 @@ def test_numbers_of_an_array():
 
 
 def test_numbers_of_a_frame():
-    """Whole ones stay whole; of objects they become double; other columns are not looked at."""
+    """Whole ones stay whole if they may, objects become double; other columns are not read."""
     frame = pd.DataFrame({"a": [1, 2], "n": ["x", "y"], "b": [3, 4], "c": [5, 6]})
     blocks = resolve_table({"u": ["c"], "v": ["a", "b"]}, frame)
     found = read_array(frame, blocks, "numeric")
     np.testing.assert_array_equal(found, [[1, 3, 5], [2, 4, 6]])
     assert found.dtype.kind == "i"
+    assert read_array(frame, blocks).dtype == np.float64
     frame["b"] = np.array([3, 4.5], dtype=object)
     assert read_array(frame, blocks).dtype == np.float64
     single = frame.drop(columns="n").astype(np.float32)
