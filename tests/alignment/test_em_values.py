@@ -107,7 +107,7 @@ def test_likelihood_is_that_of_rows(seed):
     assert _em._log_likelihood(parts, np.vstack([points[0][0], bad])) == -np.inf
 
 
-def squarem(rows, mean, cov):
+def squarem(rows, mean, cov, em_step=em_step):
     """Two steps, further on by scheme S3 of Varadhan & Roland, and a step from there."""
     points = [np.vstack([mean, cov])]
     for _ in range(2):
@@ -146,6 +146,17 @@ def test_accelerated_steps(seed):
     np.testing.assert_allclose(np.vstack([mean, cov]), twice, rtol=1e-6, atol=1e-7)
     mean, cov = expectation_maximisation(parts, start, max_iter=2)
     np.testing.assert_array_equal(cov, start[1])
+
+
+def test_steps_that_shrink_too_fast_are_not_taken_further():
+    """The scheme would go back: two plain steps are all."""
+    rng = np.random.default_rng(20)
+    rows, parts = rows_of(rng, n=14, shown=[(0, 1, 2, 3, 4), (1, 2, 3, 4), (0, 1, 2, 4)])
+    start = rng.normal(size=5), covariance(rng, 5)
+    twice = em_step(rows, *em_step(rows, *start))
+    mean, cov = expectation_maximisation(parts, start, max_iter=3, tol=0.0)
+    np.testing.assert_allclose(mean, twice[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(cov, twice[1], rtol=1e-9, atol=1e-12)
 
 
 def test_an_extrapolation_that_is_no_covariance_is_taken_back():
@@ -274,8 +285,18 @@ def test_steps_keep_those_apart_that_never_met():
     """At each step of EM, up to the top of the likelihood."""
     rng = np.random.default_rng(7)
     shown = [(0, 1, 2), (1, 2, 3, 4)]
-    _, parts = rows_of(rng, shown=shown)
+    rows, parts = rows_of(rng, shown=shown)
     apart = [(np.array([0]), np.array([3, 4]))]
+
+    def step(rows, mean, cov):
+        mean, cov = em_step(rows, mean, cov)
+        carried = cov[3:, 1:3] @ np.linalg.solve(cov[1:3, 1:3], cov[1:3, 0])
+        cov[3:, 0] = cov[0, 3:] = carried
+        return mean, cov
+
+    expected = squarem(rows, np.zeros(5), np.eye(5), step)
+    once = expectation_maximisation(parts, (np.zeros(5), np.eye(5)), apart, max_iter=3, tol=0.0)
+    np.testing.assert_allclose(np.vstack(once), expected, rtol=1e-6, atol=1e-7)
     for steps in (3, 300):
         _, cov = expectation_maximisation(
             parts, (np.zeros(5), np.eye(5)), apart, max_iter=steps, tol=1e-10
