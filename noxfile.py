@@ -76,3 +76,11 @@ def oldest(session):
     """All tests, on the oldest supported versions."""
     session.install(*OLDEST, ".[test]")
     session.run("python", "-m", "pytest", "--quiet", *session.posargs)
+
+
+@nox.session(default=False)
+def mutation(session):
+    """How many small changes of the kernels fast tests notice: docs/tests.md; half an hour."""
+    session.install(".[mutation]")
+    session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", "skalign")
+    session.run("python", "tests/mutation.py", *session.posargs)

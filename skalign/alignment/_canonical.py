@@ -49,10 +49,7 @@ def exact_directions(pairs: WhitenedPairs) -> list[np.ndarray]:
     candidates = canonical_directions(pairs.cross, roots, above=1 - NEARLY_ONE)
     if candidates[0].shape[1] == 0:
         return candidates
-    latents = [
-        r.white @ (c / np.linalg.norm(c, axis=0))
-        for r, c in zip(pairs.blocks, candidates, strict=True)
-    ]
+    latents = [r.white @ c for r, c in zip(pairs.blocks, candidates, strict=True)]
     center = np.mean(latents, axis=0)
     _, residual, rotation = np.linalg.svd(
         np.vstack([z - center for z in latents]), full_matrices=False
@@ -100,8 +97,6 @@ def _without_lone_rows(exact, pairs, rows, modalities):
         return exact
     _, size, axes = np.linalg.svd(latents[lone])
     kept = axes[np.sum(size > LEVERAGE * size[0]) :].T
-    if kept.shape[1] == 0:
-        return [a @ kept for a in exact]
     exact = [a @ kept for a in exact]
     principal = principal_rotation(exact, [block.singular_values for block in pairs.blocks])
     return [a @ principal for a in exact]

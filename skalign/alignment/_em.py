@@ -296,11 +296,13 @@ def _regression(own, across):
 
     What is negligible must not be so beside a shrunk direction of no variance.
     """
+    if len(own) == 0:  # older SciPy solves no empty system
+        return across
     unit = reciprocal(np.sqrt(np.diagonal(own)))
     own, across = own * np.outer(unit, unit), unit[:, None] * across
     try:
         root = np.linalg.cholesky(own)
-        if np.min(np.diagonal(root), initial=1.0) > PLAIN:
+        if np.min(np.diagonal(root)) > PLAIN:
             return unit[:, None] * cho_solve((root, True), across)
     except np.linalg.LinAlgError:
         pass

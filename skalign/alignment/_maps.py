@@ -61,6 +61,8 @@ from ._whitening import WhitenedPairs, first_moments, whiten_rows
 
 # Singular values of the stacked blocks below this, times the largest, span their null space.
 EXACT = 1e-12
+# Weights whose cubes sum to less than this share of their sizes have no sign of their own.
+CANCELS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -431,8 +433,15 @@ def _residuals(pairs, coefs, whiten):
 def _signs(pairs, coefs):
     """Signs that make the skewness of each component's scaled weights positive.
 
-    It does not depend on the order of columns or modalities.
+    It does not depend on the order of columns or modalities. Where cubes cancel, as in a
+    difference of two alike columns, rounding would choose: there the first large weight does.
     """
-    scaled = [r.scale[:, None] * c for r, c in zip(pairs.blocks, coefs, strict=True)]
-    cubes = [np.einsum("ij,ij,ij->j", w, w, w) for w in scaled]
-    return np.where(np.sum(cubes, axis=0) < 0, -1.0, 1.0)
+    weights = np.zeros((len(pairs.moments.mean), coefs[0].shape[1]))
+    for block, columns, c in zip(pairs.blocks, pairs.columns, coefs, strict=True):
+        weights[columns] = block.scale[:, None] * c
+    size = np.abs(weights)
+    balance, most = np.sum(weights * size**2, axis=0), np.sum(size**3, axis=0)
+    first = np.argmax(size >= (1 - CANCELS) * size.max(axis=0), axis=0)
+    tied = np.abs(balance) <= CANCELS * most
+    decides = np.where(tied, weights[first, np.arange(len(first))], balance)
+    return np.where(decides < 0, -1.0, 1.0)

@@ -31,8 +31,8 @@ NOTHING = 1e-9
 def batches(n_rows: int, n_features: int, kind: str = "covariance"):
     """Slices of rows that bound the memory of a pass, and are taller than what they leave."""
     if kind == "qr":
-        return row_blocks(n_rows, n_features, max(4 * n_features, 256), 8 * BLOCK)
-    return row_blocks(n_rows, n_features, max(2 * n_features, 256))
+        return row_blocks(n_rows, n_features, 4 * n_features, 8 * BLOCK)
+    return row_blocks(n_rows, n_features, 2 * n_features)
 
 
 def counted(X, weights, rows):
@@ -86,11 +86,11 @@ class Accumulator:
         shift = self._shift
         if shift is None:  # from the first row on, so that a constant column is zero exactly
             first = X[0].astype(np.float64)
-            shift = first + np.subtract(X, first, dtype=np.float64).mean(axis=0)
+            shift = first + (X - first).mean(axis=0)
         # the one copy, of a block, into the same memory each time: fresh pages are slow. In the
         # order of the data, so that it is read as it lies
         again = self._block is not None and self._block.shape == X.shape
-        block = np.subtract(X, shift, out=self._block if again else None, dtype=np.float64)
+        block = np.subtract(X, shift, out=self._block if again else None)
         self._block = block
         sums = block.sum(axis=0) if weights is None else weights @ block
         if not np.isfinite(sums).all():
@@ -106,7 +106,7 @@ class Accumulator:
 
     def result(self) -> "Moments | None":
         """Moments of all rows so far; None where there is no row."""
-        if self.kind == "qr" or self._shift is None:
+        if self._shift is None:
             return self._roots
         offset = self._sums / self._weight
         with np.errstate(invalid="ignore", over="ignore"):
@@ -123,7 +123,7 @@ class Accumulator:
 def _root_of(X, weights):
     """Moments of a block, with their root."""
     first = X[0].astype(np.float64)
-    X = np.subtract(X, first, dtype=np.float64)
+    X = X - first
     weight = float(len(X) if weights is None else weights.sum())
     mean = X.mean(axis=0) if weights is None else weights @ X / weight
     X -= mean

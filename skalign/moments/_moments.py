@@ -131,7 +131,7 @@ def merge(a: Moments | None, b: Moments | None) -> Moments | None:
         mean = a.mean + shift * (b.weight / weight)
         between = np.sqrt(a.weight / weight * b.weight) * shift
         merged = Moments(weight, a.n_rows + b.n_rows, mean)
-        if a.root is not None and b.root is not None:
+        if a.root is not None:  # and so has b
             return replace(merged, root=triangle(np.vstack([a.root, b.root, between])))
         return replace(merged, scatter=a.scatter + b.scatter + np.outer(between, between))
 

@@ -421,7 +421,7 @@ def best_anchored(plain: Candidate, task, posterior, rows, options) -> Candidate
         candidates[weight] = best_discriminant(
             features, believed, heavy, rows, options.exponents, options.ridges
         )
-    scores = _cross_validated(candidates, anchors, X, posterior, weights, options)
+    scores = _cross_validated(candidates, anchors, X, posterior, weights)
     share = weights / weights.sum()
     shared = {w: most_shared(found, posterior, share) for w, found in scores.items()}
     best = max(options.anchor_weights, key=lambda weight: share @ shared[weight])
@@ -429,7 +429,7 @@ def best_anchored(plain: Candidate, task, posterior, rows, options) -> Candidate
     return candidates[best] if gains else plain
 
 
-def _cross_validated(candidates, anchors: Anchors, X, posterior, weights, options):
+def _cross_validated(candidates, anchors: Anchors, X, posterior, weights):
     """Discriminants (n, C) of pairs that neither they nor their anchors have seen, by weight."""
     scores = {weight: np.empty_like(posterior) for weight in candidates}
     for held, points in anchors.folds:
