@@ -110,6 +110,13 @@ def test_the_tables_of_bad_inputs_are_true():
     assert bad_inputs.table() == written
 
 
+def test_the_table_of_files_is_true():
+    """It is what is found in fitted models, and what docstrings say of it."""
+    pytest.importorskip("skops")
+    files, written = extension("files")
+    assert files.table() == written
+
+
 def test_the_table_of_capabilities_is_true():
     """It is what comes out when everything is tried again."""
     for name in ("array_api_strict", "dask.array", "pandas", "polars"):
