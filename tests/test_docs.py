@@ -140,3 +140,19 @@ def test_html_leads_to_the_reference(name):
     page = re.search(r"https://skalign\.readthedocs\.io/en/latest/(generated/.*?)\.html", html)[1]
     assert page.removeprefix("generated/") in listed()
     assert "https://scikit-learn.org" in html
+
+
+def test_the_changelog_speaks_of_this_version():
+    """A section of it comes first; a candidate's is that of the release that it is one of."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first = re.search(r"^## (\S+) \((unreleased|\d{4}-\d\d-\d\d)\)$", changelog, re.MULTILINE)
+    assert first[1] in (
+        skalign.__version__,
+        re.sub(r"(a|b|rc|\.dev)\d+$", "", skalign.__version__),
+    )
+
+
+def test_the_citation_is_of_this_version():
+    """Of the very one, candidates included."""
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == skalign.__version__
