@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,16 @@ def test_the_changelog_speaks_of_this_version():
     )
 
 
-def test_the_citation_is_of_this_version():
-    """Of the very one, candidates included."""
+def test_citation_and_recipe_are_of_this_version():
+    """Of the very one, candidates included; with the dependencies that the package has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    recipe = (ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
     assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == skalign.__version__
+    assert re.search(r'^  version: "(.+)"$', recipe, re.MULTILINE)[1] == skalign.__version__
+    assert (
+        re.search(r'^  python_min: "(.+)"$', recipe, re.MULTILINE)[1]
+        in (project["requires-python"])
+    )
+    needed = recipe.partition("  run:\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert [line.strip(" -").replace(" ", "") for line in needed] == project["dependencies"]
