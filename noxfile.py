@@ -1,5 +1,8 @@
 """The parts of .ci/run: `nox --list` names them, `nox -s lint types` runs two of them."""
 
+import json
+import os
+import platform
 import re
 import shutil
 import zipfile
@@ -21,12 +24,29 @@ OLDEST = [spec.replace(">=", "==") for spec in PROJECT["dependencies"]]
 OLDEST += ["pandas<3", "polars<1.40", "pyarrow<21"]
 # what comes next of these
 NEXT = [Requirement(spec).name for spec in PROJECT["dependencies"]]
+# figures of this clone, for the session of that name
+REPORT = Path("docs/_build/report")
 # a look at built files: files of releases, the house, an aligner, a transfer
 QUICK = [
     "tests/test_files.py", "tests/test_house.py", "tests/alignment/test_aligner.py",
     "tests/transfer/test_transfer.py",
 ]  # fmt: skip
 QUICK_NEEDS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "skops>=0.11", "pandas>=2.2"]
+
+
+def all_tests(session, *options):
+    """Run all tests, and note for the report whether this cell of the matrix has passed."""
+    run = ("python", *options, "-m", "pytest", "--quiet", *session.posargs)
+    if session.posargs:  # not all of them
+        session.run(*run)
+        return
+    name = session.name + ("_no_array_api" if os.environ.get("SCIPY_ARRAY_API") == "0" else "")
+    cell = {"cell": name, "python": platform.python_version(), "passed": False}
+    REPORT.mkdir(parents=True, exist_ok=True)
+    note = REPORT / f"matrix_{name}.json"
+    note.write_text(json.dumps(cell), encoding="utf-8")
+    session.run(*run)
+    note.write_text(json.dumps(cell | {"passed": True}), encoding="utf-8")
 
 
 def run_printed(session, number):
@@ -85,14 +105,14 @@ def docs(session):
 def oldest(session):
     """All tests, on the oldest supported versions."""
     session.install(*OLDEST, ".[test]")
-    session.run("python", "-m", "pytest", "--quiet", *session.posargs)
+    all_tests(session)
 
 
 @nox.session
 def newest(session):
     """All tests, on the newest versions; warnings are errors from the first import on."""
     session.install("--upgrade", ".[test]")
-    session.run("python", "-W", "error", "-m", "pytest", "--quiet", *session.posargs)
+    all_tests(session, "-W", "error")
 
 
 @nox.session
@@ -101,14 +121,14 @@ def next_versions(session):
     wheels = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
     session.install(".[test]")
     session.install("--pre", "--upgrade", "--extra-index-url", wheels, *NEXT)
-    session.run("python", "-m", "pytest", "--quiet", *session.posargs)
+    all_tests(session)
 
 
 @nox.session
 def random_order(session):
-    """All tests, in another order each time; `-- -p randomly -p "randomly_seed=7"` repeats one."""
+    """All tests, in another order each time; `-- --randomly-seed=7` repeats one."""
     session.install(".[test]", "pytest-randomly>=3.15")
-    session.run("python", "-m", "pytest", "--quiet", *session.posargs)
+    all_tests(session)
 
 
 @nox.session
@@ -116,7 +136,22 @@ def nightly(session):
     """Tests that draw cases, with ten times as many, other ones each night."""
     session.install(".[test]")
     session.env["HYPOTHESIS_PROFILE"] = "nightly"
-    session.run("python", "-m", "pytest", "--quiet", *session.posargs)
+    all_tests(session)
+
+
+@nox.session
+def coverage(session):
+    """Lines and branches that all tests reach; fewer than 98 % are an error."""
+    session.install("-e", ".[test]", "pytest-cov>=5")
+    file = f"--cov-report=json:{REPORT}/coverage.json"
+    session.run("python", "-m", "pytest", "--quiet", "--cov", file, *session.posargs)
+
+
+@nox.session
+def report(session):
+    """Figures of this clone that are there; `-- --run` measures those that are absent."""
+    session.install("-e", ".[test]", "pytest-cov>=5")
+    session.run("python", "tests/report.py", *session.posargs)
 
 
 # -- releases -------------------------------------------------------------------------------------
