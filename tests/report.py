@@ -155,12 +155,12 @@ KINDS = {  # title, lines, and what measures it, or which session does
 }
 
 
-def main():
+def main(arguments=None):
     """Measure if asked to, then print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--run", nargs="*", metavar="KIND", help="all that is absent, or these")
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
     for kind, (title, lines, measure) in KINDS.items():
