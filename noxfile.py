@@ -160,7 +160,8 @@ def report(session):
 @nox.session(venv_backend="none")
 def release_notes(session):
     """Before a release: `-- v0.1.0` is the version, its section of the changelog has a date."""
-    version = re.search(r'"(.+)"', Path("skalign/_version.py").read_text(encoding="utf-8"))[1]
+    source = Path("skalign/_version.py").read_text(encoding="utf-8")
+    version = re.search(r'^__version__ = "(.+)"$', source, re.M)[1]
     if session.posargs != [f"v{version}"]:
         session.error(f"the version is {version}, the tag {' '.join(session.posargs)}")
     changelog = Path("CHANGELOG.md").read_text(encoding="utf-8")
