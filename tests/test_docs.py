@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,13 @@ def test_the_tables_of_bad_inputs_are_true():
     assert bad_inputs.table() == written
 
 
+def test_the_table_of_files_is_true():
+    """It is what is found in fitted models, and what docstrings say of it."""
+    pytest.importorskip("skops")
+    files, written = extension("files")
+    assert files.table() == written
+
+
 def test_the_table_of_capabilities_is_true():
     """It is what comes out when everything is tried again."""
     for name in ("array_api_strict", "dask.array", "pandas", "polars"):
@@ -133,3 +141,28 @@ def test_html_leads_to_the_reference(name):
     page = re.search(r"https://skalign\.readthedocs\.io/en/latest/(generated/.*?)\.html", html)[1]
     assert page.removeprefix("generated/") in listed()
     assert "https://scikit-learn.org" in html
+
+
+def test_the_changelog_speaks_of_this_version():
+    """A section of it comes first; a candidate's is that of the release that it is one of."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first = re.search(r"^## (\S+) \((unreleased|\d{4}-\d\d-\d\d)\)$", changelog, re.MULTILINE)
+    assert first[1] in (
+        skalign.__version__,
+        re.sub(r"(a|b|rc|\.dev)\d+$", "", skalign.__version__),
+    )
+
+
+def test_citation_and_recipe_are_of_this_version():
+    """Of the very one, candidates included; with the dependencies that the package has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    recipe = (ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == skalign.__version__
+    assert re.search(r'^  version: "(.+)"$', recipe, re.MULTILINE)[1] == skalign.__version__
+    assert (
+        re.search(r'^  python_min: "(.+)"$', recipe, re.MULTILINE)[1]
+        in (project["requires-python"])
+    )
+    needed = recipe.partition("  run:\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert [line.strip(" -").replace(" ", "") for line in needed] == project["dependencies"]

@@ -10,6 +10,9 @@ from sklearn.utils.validation import check_array
 from ._array_api import accepted, vector_as_numpy
 
 FLOATS = (np.float64, np.float32)
+# So many numbers are looked at here: of a few rows the checks of scikit-learn take as long as the
+# prediction.
+FEW_NUMBERS = 2**12
 TOO_FAR_APART = (
     "X holds values whose squares overflow, or vanish beside others: scale the features, for "
     "example by StandardScaler."
@@ -69,6 +72,18 @@ def no_overflow():
 def rounding_of(dtype) -> float:
     """Relative rounding error of numbers of a type; integers are exact in float64."""
     return float(np.finfo(np.float32 if dtype == np.float32 else np.float64).eps)
+
+
+def is_plain(X, n_features: int) -> bool:
+    """Whether these are a few rows of finite floats: scikit-learn finds nothing in such."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype in FLOATS
+        and X.ndim == 2
+        and X.shape[1] == n_features
+        and 0 < X.size <= FEW_NUMBERS
+        and bool(np.isfinite(X).all())
+    )
 
 
 def is_frame(X) -> bool:

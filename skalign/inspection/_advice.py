@@ -1,9 +1,12 @@
-"""Sentences of a report: verdicts on numbers, and what to do next."""
+"""Sentences and tables of a report: verdicts on numbers, what to do next, and a model card."""
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 
+from .._version import __version__
 from ._plot import listed, numbers_of
 
 # Share of mixed-up pairs, beyond what is expected, that calls for a look; share that can be
@@ -18,6 +21,8 @@ FEW = 5
 AHEAD, LITTLE, WIDE, APART = 2.0, 0.5, 0.3, 0.1
 # Standard errors by which the best of many lags must be ahead of lag 0, if it is not of the next.
 FAR = 5.0
+# Rows of a table.
+LONGEST = 15
 
 
 def percent(share: float) -> str:
@@ -204,3 +209,146 @@ def of_shares(target):
         f"Shares of the classes differ between labelled rows and what is predicted, most for "
         f"{name}. If you know the shares where predictions are made, pass them as class_prior."
     )
+
+
+# -- what was found -------------------------------------------------------------------------------
+
+
+def said_of_pairs(pairs):
+    """Whether they are good."""
+    band = float(pairs.display.band_[0])
+    yield (
+        f"Largest correlation {pairs.display.correlations[0]:.2f}; shuffled pairs reach "
+        f"{band:.2f}. P-value of nothing shared: {pvalue(pairs.pvalue)}."
+    )
+    if np.isfinite(pairs.mixed):
+        rows = ", ".join(map(str, pairs.least_likely))
+        yield (
+            f"Of pairs held out, {percent(pairs.mixed)} (± {100 * pairs.mixed_error:.1f}) look "
+            f"mixed up, at most; of faultless pairs that share as much "
+            f"{percent(pairs.mixed_expected)} would. The least likely are rows {rows}."
+        )
+    else:
+        yield "There are too few pairs to hold some out, and tell mixed-up ones."
+
+
+def said_of_target(target):
+    """How good it will be."""
+    if target.refused:
+        yield "The class prior is predicted: the pairs do not teach the target."
+    elif np.isfinite(target.agreement):
+        yield (
+            f"On the pairs {target.target} decides as {target.source} does, by "
+            f"{target.agreement:.2f} of the way from chance (0) to the most that the source's "
+            "doubt allows (1)."
+        )
+    if target.why_not:
+        yield f"No bounds of the accuracy: {target.why_not}."
+    else:
+        yield (
+            f"Accuracy on {target.target}: between {percent(target.lower)} and "
+            f"{percent(target.upper)} with 95 % confidence, whatever the dependence of errors; "
+            f"{percent(target.estimate)} at a guess. No label of the target was used."
+        )
+
+
+def pvalue(value: float) -> str:
+    """A p-value; those of exact components are zero."""
+    return f"{value:.1g}" if value >= 1e-99 else "< 1e-99"
+
+
+# Tables are a caption, a head, rows of words, the first column of numbers, and how many columns
+# behind these have words again.
+
+
+def pattern_table(pairs):
+    """Which modalities rows have."""
+    head = [*pairs.names, "rows", "share"]
+    rows = [
+        [*("yes" if has else "no" for has in pattern), f"{n:,}", percent(n / pairs.n_rows)]
+        for pattern, n in pairs.patterns[:LONGEST]
+    ]
+    caption = f"Which modalities rows have: {pairs.n_complete:,} of {pairs.n_rows:,} have all"
+    return caption, head, rows, len(pairs.names), 0
+
+
+def component_table(display):
+    """What is shared, beside shuffled pairs."""
+    numbers = display.correlations, display.band_, display.pvalues, display.kinds()
+    kind = ("exactly", "yes", "not told")
+    rows = [
+        [str(j + 1), f"{r:.2f}", f"{b:.2f}", pvalue(p), kind[c]]
+        for j, (r, b, p, c) in enumerate(zip(*numbers, strict=True))
+    ]
+    head = ["no.", "correlation", "shuffled", "p-value", "shared"]
+    caption = "Components of the aligned space, and the same of shuffled pairs"
+    return caption, head, rows[:LONGEST], 0, 1
+
+
+def class_table(target):
+    """Shares of the classes."""
+    shares = target.labelled, target.prior, target.predicted
+    order = np.argsort(-target.prior, kind="stable")[:LONGEST]
+    rows = [[str(target.classes[c]), *(percent(own[c]) for own in shares)] for c in order]
+    head = ["class", "of labelled rows", "assumed", "predicted"]
+    return f"Shares of the classes, {len(target.classes)} in all", head, rows, 1, 0
+
+
+# -- model card -----------------------------------------------------------------------------------
+
+
+def model_card(name, model, found, said) -> str:
+    """What a report says, as Markdown.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    model : estimator
+    found : Bunch
+        As :func:`advice` takes it.
+    said : list of str
+        What that gives.
+    """
+    pairs, kind = found.pairs, type(model).__name__
+    blocks = [
+        f"{own} ({numbers_of(n, 'column')})"
+        for own, n in zip(pairs.names, pairs.n_features, strict=True)
+    ]
+    parts = [
+        f"# {_plain(name)}",
+        "## Model description",
+        f"A `{kind}` of skalign {__version__}: {_plain(listed(blocks))}, learned from "
+        f"{numbers_of(pairs.n_rows, 'row')}, {numbers_of(pairs.n_pairs, 'pair')} among them.",
+        f"```python\n{model!r}\n```",
+        "## How to load",
+        "```python\nimport skops.io\n\n"
+        'types = skops.io.get_untrusted_types(file="model.skops")  # read this list\n'
+        'model = skops.io.load("model.skops", trusted=types)\n```',
+        "## What to mind",
+        "\n".join(f"- {_plain(sentence)}" for sentence in said),
+        "## Pairs",
+        *map(_plain, said_of_pairs(pairs)),
+        _markdown(*pattern_table(pairs)),
+        _markdown(*component_table(pairs.display)),
+    ]
+    if found.target is not None:
+        parts += ["## Evaluation", *map(_plain, said_of_target(found.target))]
+        parts += [_markdown(*class_table(found.target))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Words that Markdown takes for no tags."""
+    return escape(text, quote=False)
+
+
+def _markdown(caption, head, rows, first_number, last) -> str:
+    """A table whose columns hold numbers from one on, but for the last so many."""
+    stop = len(head) - last
+    rule = ["---:" if first_number <= i < stop else "---" for i in range(len(head))]
+    lines = [
+        "| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in row) + " |"
+        for row in (head, rule, *rows)
+    ]
+    return f"{_plain(caption)}:\n\n" + "\n".join(lines)

@@ -13,7 +13,21 @@ from sklearn.utils import Bunch, check_random_state
 
 from .._utils._validation import check_number, check_switch
 from ..transfer import CrossModalTransferClassifier
-from ._advice import AHEAD, MANY, WIDE, advice, is_mixed_up, is_off, percent
+from ._advice import (
+    AHEAD,
+    MANY,
+    WIDE,
+    advice,
+    class_table,
+    component_table,
+    is_mixed_up,
+    is_off,
+    model_card,
+    pattern_table,
+    percent,
+    said_of_pairs,
+    said_of_target,
+)
 from ._alignment import AlignmentDisplay
 from ._findings import about_components, about_pairs, about_target
 from ._input import aligner_of, last_step, read_rows, unfrozen
@@ -23,8 +37,8 @@ from ._plot import check_matplotlib, numbers_of, shortened
 from ._transfer import TransferDisplay
 
 _OWNER = "report"
-# Components whose features are shown, and how many of these; rows of a table.
-COMPONENTS, FEATURES, LONGEST = 3, 6, 15
+# Components whose features are shown, and how many of these.
+COMPONENTS, FEATURES = 3, 6
 SIZE = (4.9, 4.2)  # inches: what is written stays legible where a phone makes it smaller
 CSS = """
 :root { color-scheme: light; }
@@ -70,11 +84,21 @@ class Report:
         The numbers behind it: ``pairs``, ``components``, ``lags`` and ``target``.
     """
 
-    def __init__(self, html: str, advice: list[str], findings: Bunch) -> None:
-        self.html, self.advice, self.findings = html, advice, findings
+    def __init__(self, html: str, advice: list[str], findings: Bunch, card: str = "") -> None:
+        self.html, self.advice, self.findings, self._card = html, advice, findings, card
+
+    def model_card(self) -> str:
+        """What the page says, as Markdown to lie beside the file of the model.
+
+        Returns
+        -------
+        str
+            What the model is, how to load it, what to mind, and the numbers: without figures.
+        """
+        return self._card
 
     def save(self, path: Any) -> Path:
-        """Write the page to a file.
+        """Write the page to a file, or the model card, where its name ends with ``.md``.
 
         Parameters
         ----------
@@ -86,7 +110,8 @@ class Report:
         Path
         """
         path = Path(path)
-        path.write_text(self.html, encoding="utf-8")
+        text = self.model_card() if path.suffix == ".md" else self.html
+        path.write_text(text, encoding="utf-8")
         return path
 
     def _repr_html_(self) -> str:
@@ -199,7 +224,8 @@ def report(
     said = advice(found)
     figures = _figures(model, X, y, found, feature_names, rng)
     name = title or " and ".join(found.pairs.names)
-    return Report(_page(name, found, said, figures), said, found)
+    card = model_card(name, model, found, said)
+    return Report(_page(name, found, said, figures), said, found, card)
 
 
 def _lags(model, X, transfer, n_modalities, lags, groups, n_folds):
@@ -294,18 +320,18 @@ def _page(name, found, said, figures) -> str:
         f'<div class="tiles">{"".join(_tiles(found))}</div>',
         f"<h2>What to do next</h2><ol>{steps}</ol>",
         "<h2>Are the pairs good?</h2>",
-        _pattern_table(found.pairs),
-        _pairs_text(found),
+        _table(*pattern_table(found.pairs)),
+        _paragraphs(said_of_pairs(found.pairs)),
         _gallery(figures["pairs"]),
         "<h2>What is shared, and by which features?</h2>",
-        _component_table(found.pairs.display),
+        _table(*component_table(found.pairs.display)),
         _gallery(figures["components"]),
     ]
     if found.target is not None:
         body += [
             "<h2>How good will the target be?</h2>",
-            _target_text(found.target),
-            _class_table(found.target),
+            _paragraphs(said_of_target(found.target)),
+            _table(*class_table(found.target)),
             _gallery(figures["target"]),
         ]
     return (
@@ -352,97 +378,11 @@ def _tile(good, text, note):
     return f'<div class="tile {kind}">{word}<b>{escape(text)}</b><span>{escape(note)}</span></div>'
 
 
-def _pairs_text(found):
-    pairs = found.pairs
-    band = float(pairs.display.band_[0])
-    text = [
-        f"Largest correlation {pairs.display.correlations[0]:.2f}; shuffled pairs reach "
-        f"{band:.2f}. P-value of nothing shared: {_pvalue(pairs.pvalue)}."
-    ]
-    if np.isfinite(pairs.mixed):
-        rows = ", ".join(map(str, pairs.least_likely))
-        text.append(
-            f"Of pairs held out, {percent(pairs.mixed)} (± {100 * pairs.mixed_error:.1f}) look "
-            f"mixed up, at most; of faultless pairs that share as much "
-            f"{percent(pairs.mixed_expected)} would. The least likely are rows {rows}."
-        )
-    else:
-        text.append("There are too few pairs to hold some out, and tell mixed-up ones.")
-    return "".join(f"<p>{escape(sentence)}</p>" for sentence in text)
+def _paragraphs(sentences) -> str:
+    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
 
 
-def _pvalue(value: float) -> str:
-    """A p-value; those of exact components are zero."""
-    return f"{value:.1g}" if value >= 1e-99 else "< 1e-99"
-
-
-def _pattern_table(pairs):
-    head = [*pairs.names, "rows", "share"]
-    rows = [
-        [*("yes" if has else "no" for has in pattern), f"{n:,}", percent(n / pairs.n_rows)]
-        for pattern, n in pairs.patterns[:LONGEST]
-    ]
-    caption = f"Which modalities rows have: {pairs.n_complete:,} of {pairs.n_rows:,} have all"
-    return _table(caption, head, rows, len(pairs.names))
-
-
-def _component_table(display):
-    kind = ("exactly", "yes", "not told")
-    rows = [
-        [str(j + 1), f"{r:.2f}", f"{b:.2f}", _pvalue(p), kind[c]]
-        for j, (r, p, b, c) in enumerate(
-            zip(
-                display.correlations,
-                display.pvalues,
-                display.band_,
-                display.kinds(),
-                strict=True,
-            )
-        )
-    ]
-    head = ["no.", "correlation", "shuffled", "p-value", "shared"]
-    return _table(
-        "Components of the aligned space, and the same of shuffled pairs",
-        head,
-        rows[:LONGEST],
-        0,
-        last=1,
-    )
-
-
-def _class_table(target):
-    order = np.argsort(-target.prior, kind="stable")[:LONGEST]
-    rows = [
-        [str(target.classes[c]), *(percent(own[c]) for own in
-                                   (target.labelled, target.prior, target.predicted))]
-        for c in order
-    ]  # fmt: skip
-    head = ["class", "of labelled rows", "assumed", "predicted"]
-    return _table(f"Shares of the classes, {len(target.classes)} in all", head, rows, 1)
-
-
-def _target_text(target):
-    text = []
-    if target.refused:
-        text.append("The class prior is predicted: the pairs do not teach the target.")
-    elif np.isfinite(target.agreement):
-        text.append(
-            f"On the pairs {target.target} decides as {target.source} does, by "
-            f"{target.agreement:.2f} of the way from chance (0) to the most that the source's "
-            "doubt allows (1)."
-        )
-    if target.why_not:
-        text.append(f"No bounds of the accuracy: {target.why_not}.")
-    else:
-        text.append(
-            f"Accuracy on {target.target}: between {percent(target.lower)} and "
-            f"{percent(target.upper)} with 95 % confidence, whatever the dependence of errors; "
-            f"{percent(target.estimate)} at a guess. No label of the target was used."
-        )
-    return "".join(f"<p>{escape(sentence)}</p>" for sentence in text)
-
-
-def _table(caption, head, rows, first_number, last=0):
+def _table(caption, head, rows, first_number, last):
     """A table whose columns hold numbers from one on, but for the last so many."""
 
     def cells(tag, values):

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 
+# The default keeps points only: a tree would put classes of scikit-learn's inside into files.
+BRUTE = NearestNeighbors(algorithm="brute")
 EUCLIDEAN = ("euclidean", "l2", "minkowski", "sqeuclidean")
 
 
@@ -29,7 +31,7 @@ def check_index(neighbors) -> None:
 
 def fitted_index(neighbors, points: np.ndarray):
     """The index over some points."""
-    return clone(NearestNeighbors() if neighbors is None else neighbors).fit(points)
+    return clone(BRUTE if neighbors is None else neighbors).fit(points)
 
 
 def nearest(index, points: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:

@@ -82,7 +82,8 @@ class CrossModalRetriever(BaseEstimator):
         Index over points of the gallery, by Euclidean distance: anything with ``fit`` and
         ``kneighbors``, or, as :class:`~sklearn.neighbors.KNeighborsTransformer`, with ``fit`` and
         ``transform`` to a sparse graph of neighbours. ``None`` is
-        :class:`~sklearn.neighbors.NearestNeighbors`, which is exact.
+        :class:`~sklearn.neighbors.NearestNeighbors` by brute force, which is exact, and plain
+        arrays in a file; in few dimensions a tree is faster.
 
     Attributes
     ----------

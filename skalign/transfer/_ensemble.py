@@ -40,8 +40,6 @@ from ._kernel import Options, calibrate, of_features, pooled_model
 from ._task import OtherViews, TargetModel, TransferTask
 
 TREES = 30
-# Rows that fall down a tree at a time, or more.
-LEAST_ROWS = 8192
 # Pairs that a forest is grown on, evenly spread, where there are more.
 MOST_ROWS = 10_000
 # Pairs in a leaf, at least: one alone is as wrong as the source.
@@ -137,26 +135,28 @@ class Forest:
 
     def predict_proba(self, points) -> np.ndarray:
         """Mean class probabilities of the leaves of standardized points, shape (n, C)."""
-        out = np.zeros((len(points), self.values.shape[1]))
+        out = np.empty((len(points), self.values.shape[1]))
         points = np.clip(points, -FAR, FAR).astype(np.float32)  # as trees have read them
-        leaves = self.children[0] == np.arange(len(self.features))  # they lead to themselves
-        for s in row_blocks(len(points), points.shape[1], LEAST_ROWS):
-            for root in self.roots:
-                out[s] += self.values[self._leaves(points[s], root, leaves)]
+        for s in row_blocks(len(points), len(self.roots) * out.shape[1]):
+            out[s] = self.values[self._leaves(points[s])].sum(axis=0)
         return out / len(self.roots)
 
-    def _leaves(self, points, root, leaves):
-        """Leaf of a tree in which each point ends."""
-        nodes = np.full(len(points), root)
-        falling = np.arange(0 if leaves[root] else len(points))
-        at, (left, right) = nodes[falling], self.children
+    def _leaves(self, points):
+        """Leaves in which points end, shape (T, n): they fall down all trees at once."""
+        n, d = points.shape
+        values, children, n_nodes = points.ravel(), self.children.ravel(), len(self.features)
+        at = np.repeat(self.roots, n)
+        first = np.tile(np.arange(0, n * d, d), len(self.roots))  # where the values of a row start
+        ends, falling = at.copy(), np.arange(len(at))
         while len(falling):
-            beyond = points[falling, self.features[at]] > self.thresholds[at]
-            at = np.where(beyond, right[at], left[at])
-            ended = leaves[at]
-            nodes[falling[ended]] = at[ended]
-            falling, at = falling[~ended], at[~ended]
-        return nodes
+            beyond = values.take(first + self.features.take(at)) > self.thresholds.take(at)
+            below = children.take(at + n_nodes * beyond)
+            moved = below != at  # leaves lead to themselves
+            at = below
+            if 2 * np.count_nonzero(moved) < len(at):  # fewer are left to look at
+                ends[falling] = at
+                at, first, falling = at[moved], first[moved], falling[moved]
+        return ends.reshape(-1, n)
 
 
 def column_order(points) -> np.ndarray:

@@ -47,6 +47,8 @@ KERNEL_SIZE = 10**7
 NEGLIGIBLE = 1e-6
 # Rows that are classified at a time, or more.
 LEAST_ROWS = 512
+# Of so few rows, or less, each landmark is read twice rather than copied.
+FEW_ROWS = 16
 # Axes are a rotation if they are orthonormal up to this.
 ORTHONORMAL = 1e-10
 
@@ -177,10 +179,14 @@ def powers(X, mean=0.0, unit=1.0):
     return out
 
 
-def exponents(landmarks, gamma):
+def exponents(landmarks, gamma, out=None):
     """Exponents of the kernel as linear maps of the powers: (L, d + 2)."""
-    squares = np.sum(landmarks**2, axis=1)
-    return gamma * np.column_stack([2 * landmarks, np.full(len(landmarks), -1.0), -squares])
+    n, d = landmarks.shape
+    out = np.empty((n, d + 2)) if out is None else out
+    np.multiply(landmarks, 2 * gamma, out=out[:, :d])
+    out[:, d] = -gamma
+    np.multiply(np.einsum("ij,ij->i", landmarks, landmarks), -gamma, out=out[:, d + 1])
+    return out
 
 
 @dataclass(frozen=True)
@@ -227,14 +233,13 @@ class DistilledModel:
         """Class probabilities, shape (n, C)."""
         n_landmarks, d = self.landmarks.shape
         possible = np.flatnonzero(np.isfinite(self.intercept))
-        maps = self._maps(possible)
+        linear = self._few if len(X) <= FEW_ROWS else self._many
+        exponents_and_scores = linear(possible)
         dual_coef = np.ascontiguousarray(self.dual_coef[possible])
         out = np.zeros((len(X), len(self.intercept)))
         for s in row_blocks(len(X), max(n_landmarks, d), LEAST_ROWS):
-            both = (
-                maps @ powers(X[s], self.mean, self.feature_weights).T
-            )  # softmax likes a long row a class
-            kernel, scores = both[:n_landmarks], both[n_landmarks:]
+            points = powers(X[s], self.mean, self.feature_weights)
+            kernel, scores = exponents_and_scores(points.T)  # softmax likes a long row a class
             if n_landmarks:
                 # rounding may leave distances below zero, but by far too little to matter
                 scores += dual_coef @ np.exp(kernel, out=kernel)
@@ -244,12 +249,35 @@ class DistilledModel:
             out[s, possible] = scores.T
         return out
 
-    def _maps(self, classes):
-        """Exponents of the kernel, and linear scores, as maps (L + C, d + 2) of the powers."""
-        linear = np.zeros((len(classes), self.coef.shape[1] + 2))
-        linear[:, :-2] = self.coef[classes]
-        linear[:, -1] = self.intercept[classes]
-        return np.vstack([exponents(self.landmarks, self.gamma), linear])
+    def _many(self, classes):
+        """Exponents of the kernel (L, n) and linear scores (C, n) of powers, by one product."""
+        n, d = self.landmarks.shape
+        maps = np.empty((n + len(classes), d + 2))
+        exponents(self.landmarks, self.gamma, maps[:n])
+        maps[n:, :d], maps[n:, d], maps[n:, d + 1] = (
+            self.coef[classes],
+            0.0,
+            self.intercept[classes],
+        )
+
+        def product(powers):
+            both = maps @ powers
+            return both[:n], both[n:]
+
+        return product
+
+    def _few(self, classes):
+        """The same, where maps would cost more than they save."""
+        shift, d = np.einsum("ij,ij->i", self.landmarks, self.landmarks), self.coef.shape[1]
+
+        def sums(powers):
+            kernel = self.landmarks @ powers[:d]
+            kernel *= 2 * self.gamma
+            kernel -= self.gamma * shift[:, None]
+            kernel -= self.gamma * powers[d]
+            return kernel, self.coef[classes] @ powers[:d] + self.intercept[classes, None]
+
+        return sums
 
 
 # -- both together -------------------------------------------------------------------------------

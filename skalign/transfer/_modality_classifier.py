@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._blocks import Blocks, presence, read_array, select
 from .._utils._array_api import accepted, affine, as_numpy, as_rows, from_numpy
 from .._utils._rows import row_blocks, take_rows
-from .._utils._validation import FLOATS, noting_nan
+from .._utils._validation import FLOATS, is_plain, noting_nan
 from ..alignment._encoder import ModalityEncoder
 from ._components import GaussianComponents
 from ._ensemble import Forest, directions, mean_proba, power_of
@@ -242,6 +242,8 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
 
     def _validated(self, X):
         check_is_fitted(self)
+        if is_plain(X, self.n_features_in_) and not hasattr(self, "feature_names_in_"):
+            return X
         with noting_nan():
             return as_rows(validate_data(self, X, reset=False, dtype=accepted(X, FLOATS)))
 

@@ -138,6 +138,32 @@ def test_notebook_and_file(tmp_path):
     assert "advice" in repr(found)
 
 
+def test_model_card(of_transfer, tmp_path):
+    """All sentences of the page, and all numbers of its tables, as Markdown without tags."""
+    card = of_transfer.model_card()
+    assert of_transfer.save(tmp_path / "card.md").read_text(encoding="utf-8") == card
+    for sentence in of_transfer.advice:
+        assert f"- {escape(sentence, quote=False)}\n" in card
+    prose = re.sub(r"```.*?```", "", card, flags=re.DOTALL)
+    assert not re.search(r"<\w", prose) and "&lt;video&gt;" in prose and "&lt;b&gt;one" in prose
+    assert "CrossModalTransferClassifier(aligner=" in card
+    page = Page(of_transfer.html)
+    cells = [len(line.split(" | ")) for line in card.splitlines() if line.startswith("| ")]
+    assert sum(cells) == sum(tag in ("td", "th") for tag, _ in page.tags) + 4 + 5 + 4  # rules
+    for sentence in re.findall(r"<p>(.*?)</p>", of_transfer.html):
+        assert sentence.replace("&#x27;", "'").replace("&quot;", '"') in card
+
+
+def test_model_card_of_an_aligner_in_one_of_skops():
+    """Without a target; it may be a section of a larger card."""
+    found = told(world()[0])
+    card = found.model_card()
+    assert "## Evaluation" not in card and "## Pairs" in card
+    cards = pytest.importorskip("skops.card")
+    whole = cards.Card(NullSpaceAligner()).add(**{"What the pairs say": card}).render()
+    assert found.advice[0] in whole
+
+
 def test_strangers_are_told():
     """Pairs that are none share nothing."""
     rng = np.random.default_rng(0)

@@ -19,6 +19,7 @@ from skalign._utils._validation import (
     check_vector,
     check_weights,
     column_names,
+    is_plain,
     restored_on_error,
     rounding_of,
     table_options,
@@ -333,3 +334,26 @@ def test_other_numbers_are_refused(value, limits, wanted):
     """The message has the parameter, the value and what is wanted."""
     with pytest.raises(ValueError, match=re.escape(f"tol={value!r} must be {wanted}.")):
         check_number("tol", value, **limits)
+
+
+# -- rows that need no second look ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_plain_rows_are_what_scikit_learn_lets_through(dtype, order):
+    """The very same array comes out of its checks."""
+    X = np.ones((3, 4), dtype=dtype, order=order)
+    estimator = Recorder()
+    estimator.n_features_in_ = 4
+    assert is_plain(X, 4)
+    assert validate_data(estimator, X, reset=False, dtype=(np.float64, np.float32)) is X
+
+
+def test_all_else_is_looked_at_by_scikit_learn():
+    """Of which most is refused, or converted."""
+    X = np.ones((3, 4))
+    others = [X.tolist(), X[0], X[:0], X[None], X.astype(int), X.astype(object), X.astype(">f8")]
+    others += [np.where(X > 0, bad, X) for bad in (np.nan, np.inf)]
+    others += [pd.DataFrame(X), sparse.csr_array(X), np.ma.array(X), np.ones((9000, 4)), X[:, :3]]
+    assert not any(is_plain(other, 4) for other in others)
