@@ -245,8 +245,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         with restored_on_error(self.__dict__):
             self._check_parameters()
             rows, names = self._read(X, sample_weight, reset=first, least=1)
-            if first:
-                self.__dict__.pop("encoders_", None)
+            if first:  # nothing is left of what fit has learned
+                for name in ("encoders_", "imputation_", *(f"{name}_" for name in LEARNED)):
+                    self.__dict__.pop(name, None)
             # a root, as exact as can be, unless speed is asked for
             seen = Accumulated.of(rows, "covariance" if self.solver == "covariance" else "qr")
             return self._learn_from_sums(seen, names)
