@@ -125,8 +125,10 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
     Notes
     -----
     NaN in ``y`` marks an unlabelled row; of several outputs all must be known, or none. A labelled
-    row that has the target and lacks the source teaches the target directly. Labels of pairs reach
-    the target through the source alone. Where no row has both source and target, a chain of other
+    row that has the target and lacks the source teaches the target directly, beside pairs, the
+    more, the farther the source errs on its own labels. Labels of pairs reach the coefficients of
+    the target through the source alone; they also tell how wide deviations are and, by their
+    range, how far predictions may go. Where no row has both source and target, a chain of other
     modalities joins them: each is a target of the one before, and what both err adds up.
 
     Examples
