@@ -34,6 +34,7 @@ class Labelled:
     params: dict  # metadata of the fit, one value a row
     flat: bool  # whether y was a vector
     default: bool  # whether the regressor is our own choice
+    groups: np.ndarray | None = None  # (n,): of rows that are held out together
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def held_out(estimator, seen: Labelled, others, said) -> HeldOut:
 
 def _folds(seen: Labelled):
     """Fold of each row: equal rows in one, whatever the order of the rows."""
-    groups = seen.params.get("groups")
+    groups = seen.groups
     if groups is not None and len(np.unique(groups)) > 1:
         numbers = np.unique(groups, return_inverse=True)[1]
         return np.unique(numbers % FOLDS, return_inverse=True)[1]

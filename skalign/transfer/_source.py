@@ -350,10 +350,16 @@ def _folds(X, codes, weights, groups):
 
 
 def groups_parameter(estimator) -> str | None:
-    """Name under which ``fit`` of a classifier takes groups; None if it takes none."""
+    """Name under which ``fit`` of an estimator takes groups; None if it takes none.
+
+    A search hands on whatever it is given; others that take any keyword refuse those they do not
+    know, unless metadata are routed.
+    """
     step, prefix = _last_step(estimator)
-    taken = signature(step.fit).parameters.values()
-    if any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
+    taken = signature(step.fit).parameters
+    is_search = hasattr(step, "scoring") and hasattr(step, "estimator")
+    any_keyword = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+    if "groups" in taken or (is_search and any_keyword):
         return f"{prefix}groups"
     return None
 
