@@ -40,7 +40,7 @@ import numpy as np
 from scipy.special import softmax
 
 from .._utils._rows import spread_rows
-from ..alignment._significance import N_SHUFFLES, SIGNIFICANCE, pvalue_of_shuffles
+from ..alignment._significance import N_SHUFFLES, ROUNDING, SIGNIFICANCE, pvalue_of_shuffles
 from ..metrics._agreement import agreement_test
 from ._discriminant import (
     TINY,
@@ -66,6 +66,8 @@ UNPAIRED_SHARE = 10
 TEST_ROWS = 2000
 # Fewer pairs than these are not halved.
 FEW_PAIRS = 60
+# Shuffles of decisions that look better than chance, enough to see an eighth of one percent.
+DECISION_SHUFFLES = 1999
 # Pairs that are shuffled where they come in groups.
 GROUPED_PAIRS = 250
 
@@ -149,8 +151,8 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
     rows = np.searchsorted(pairs, rows[own])
     decisions = _decided_in_halves(X, posterior, weights, asked, options)
     decisions = chain([(rows, decided[own])], decisions)
-    tests = (agreement_test(posterior[r], d, weights[r]) for r, d in decisions)
-    agreement, _ = next(tests)
+    told, decided = next(decisions)
+    agreement, _ = agreement_test(posterior[told], decided, weights[told])
     if task.groups is not None:
         names, places = task.groups
         own, members = some_of_groups(names[pairs], places[pairs], GROUPED_PAIRS)
@@ -158,12 +160,34 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
         return agreement, permutation_pvalue(*shuffled)
     if len(pairs) < FEW_PAIRS:
         return agreement, permutation_pvalue(X, posterior, weights, options.kernel)
-    smallest = 1.0
-    for _, pvalue in tests:
-        smallest = min(smallest, 2 * len(asked) * pvalue)
+    smallest, n_tests = 1.0, 2 * len(asked)
+    for told, decided in decisions:
+        of_half = posterior[told], decided, weights[told], SIGNIFICANCE / (2 * n_tests)
+        smallest = min(smallest, n_tests * decisions_pvalue(*of_half))
         if 2 * smallest <= SIGNIFICANCE:
             break
     return agreement, smallest
+
+
+def decisions_pvalue(posterior, decided, weights, level: float) -> float:
+    """P-value of decisions about pairs that had no part in them, were these pairs shuffled.
+
+    That of the normal law, whose tail is too thin where few pairs are decided otherwise than most:
+    if it reaches the level, pairs are shuffled, and the larger of both counts.
+    """
+    pvalue, every = agreement_test(posterior, decided, weights)[1], np.arange(len(decided))
+    if pvalue > level:
+        return pvalue
+    share = weights / weights.sum()
+    excess = share[:, None] * (posterior - share @ posterior)
+
+    def agree(order):
+        return float(excess[every, decided[order]].sum())
+
+    rounding = ROUNDING * np.abs(excess).max(axis=1).sum()
+    observed = agree(every) - rounding
+    shuffled = pvalue_of_shuffles(agree, len(decided), observed, DECISION_SHUFFLES)
+    return max(pvalue, shuffled)
 
 
 def permutation_pvalue(X, posterior, weights, kernel: bool, groups=None) -> float:
