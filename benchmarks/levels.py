@@ -7,10 +7,9 @@ series that are AR(1) each about a level of its own. Printed are shares of draws
   and `permutation_test` by rows and by groups;
 - fits that say nothing of chance, which shall be one in a hundred where a test decides: transfers
   of numbers by the rule and, with groups, by the test; transfers of classes without groups and
-  with them, of a frozen source that is sure, and finds a class in a half or a tenth of rows.
+  with them, of a frozen source that is sure, and finds a class in a tenth of rows.
 
-    python benchmarks/levels.py --draws 200 --skip c    # ten minutes on one core
-    python benchmarks/levels.py --draws 100 --skip pn   # fifteen minutes
+    python benchmarks/levels.py --draws 100    # fifteen minutes on one core
 """
 
 import argparse
@@ -27,14 +26,11 @@ from skalign import CrossModalTransferClassifier, CrossModalTransferRegressor, N
 from skalign.model_selection import permutation_test
 
 SHAPES = ["360 rows", "12 series of 30, own levels"]
-SHARES = {"a half": 0.5, "a tenth": 0.1}
+SHARE, LEVELS = 0.1, (0.05, 0.01)
 
 
 class Threshold(ClassifierMixin, BaseEstimator):
     """Sure that a row is of the second class where its first column is high."""
-
-    def __init__(self, share=0.5):
-        self.share = share
 
     def fit(self, X, y=None):
         """Know two classes."""
@@ -43,7 +39,7 @@ class Threshold(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         """Nought or one."""
-        high = X[:, 0] > norm.isf(self.share)
+        high = X[:, 0] > norm.isf(SHARE)
         return np.column_stack([~high, high]).astype(float)
 
     def predict(self, X):
@@ -90,55 +86,41 @@ def passes_as_numbers(seed, shape, law):
     return says_nothing(model, X, y), says_nothing(model, X, y, groups=groups)
 
 
-def passes_as_classes(seed, shape, law, share):
+def passes_as_classes(seed, shape, law):
     """Transfers of classes that are not refused: without groups, and with them."""
     (source, _, _), groups = blocks_of(seed, shape, "Gaussian")
     target = blocks_of(seed, shape, law)[0][1]
     aligner = NullSpaceAligner(modalities=[source.shape[1], target.shape[1]])
-    model = CrossModalTransferClassifier(
-        FrozenEstimator(Threshold(share).fit(source)), aligner=aligner
-    )
+    model = CrossModalTransferClassifier(FrozenEstimator(Threshold().fit(source)), aligner=aligner)
     X = np.hstack([source, target])
     return says_nothing(model, X), says_nothing(model, X, None, groups=groups)
 
 
-def shares(function, draws, jobs, *given):
-    """Results of all draws, a row each."""
-    return np.array(
-        Parallel(n_jobs=jobs)(delayed(function)(seed, *given) for seed in range(draws))
-    )
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--draws", type=int, default=200, help="(default: %(default)s)")
+    parser.add_argument("--draws", type=int, default=100, help="(default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=None)
-    parser.add_argument("--skip", default="", help="letters of tables to leave out: p, n, c")
+    parser.add_argument("--laws", nargs="+", default=list(LAWS), choices=list(LAWS))
+    parser.add_argument("--tables", default="pnc", help="p-values, numbers, classes")
     options = parser.parse_args()
-    draws, jobs = options.draws, options.jobs
-    if "p" not in options.skip:
-        print("p-values up to .05 and .01: aligner, two; three modalities; rows; groups")
+    tables = {
+        "p": (pvalues, "p-values up to .05 and .01: two; three modalities; by rows; by groups"),
+        "n": (passes_as_numbers, "Numbers that pass: by the rule, by groups"),
+        "c": (passes_as_classes, "Classes that pass: without groups, with groups"),
+    }
+    for letter in options.tables:
+        function, title = tables[letter]
+        print(title)
         for shape in SHAPES:
-            for law in LAWS:
-                found = shares(pvalues, draws, jobs, shape, law)
-                cells = [np.mean(found <= level, axis=0) for level in (0.05, 0.01)]
-                cells = [f"{a:.3f} {b:.3f}" for a, b in zip(*cells, strict=True)]
+            for law in options.laws:
+                found = Parallel(n_jobs=options.jobs)(
+                    delayed(function)(seed, shape, law) for seed in range(options.draws)
+                )
+                cells = np.mean(found, axis=0)[:, None]
+                if letter == "p":
+                    cells = np.array([np.mean(np.array(found) <= a, axis=0) for a in LEVELS]).T
+                cells = [" ".join(f"{share:.3f}" for share in cell) for cell in cells]
                 print(f"  {shape:28s} {law:11s}", "   ".join(cells), flush=True)
-    if "n" not in options.skip:
-        print("Numbers, passed: by the rule, by groups")
-        for shape in SHAPES:
-            for law in LAWS:
-                found = shares(passes_as_numbers, draws, jobs, shape, law).mean(axis=0)
-                print(f"  {shape:28s} {law:11s}", *(f"{s:.3f}" for s in found), flush=True)
-    if "c" not in options.skip:
-        print("Classes, passed: without groups, with groups")
-        for shape in SHAPES:
-            for law in LAWS:
-                for name, share in SHARES.items():
-                    given = shape, law, share
-                    found = shares(passes_as_classes, draws, jobs, *given).mean(axis=0)
-                    cells = [f"{s:.3f}" for s in found]
-                    print(f"  {shape:28s} {law:11s} {name:8s}", *cells, flush=True)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Correlation between the latents of the modalities in the fitted model, a mean over pairs
         of modalities.
     pvalues_ : ndarray of shape (n_components,)
-        P-value of "the modalities share no more than j dimensions", for component j.
+        P-value of "the modalities share no more than j dimensions", for component j. Supposes
+        rows that are Gaussian and drawn apart: of skewed or rarely lit columns too small, of
+        series far too small. :func:`~skalign.model_selection.permutation_test` supposes neither.
     loadings_ : ndarray of shape (n_features, n_components)
         Correlation of each feature with the latent of its modality.
     latent_covariance_ : ndarray of shape (n_modalities * n_components,) * 2
