@@ -154,6 +154,8 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
     True
     """
 
+    __metadata_request__fit = {"groups": True}
+
     def __init__(
         self,
         estimator: Any = None,

@@ -115,7 +115,8 @@ def test_a_search_gets_the_groups(wrapped):
     model = CrossModalTransferRegressor(search, aligner=ALIGNER).fit(X, y, groups=GROUPS)
     with config_context(enable_metadata_routing=True):
         routed = CrossModalTransferRegressor(search, aligner=ALIGNER).fit(X, y, groups=GROUPS)
-        CrossModalTransferRegressor(aligner=ALIGNER).fit(X, y, groups=GROUPS)
+        alone = make_pipeline(CrossModalTransferRegressor(aligner=ALIGNER))
+        alone.fit(X, y, groups=GROUPS)  # asks for them by default
     np.testing.assert_array_equal(routed.predict(X), model.predict(X))
     with pytest.raises(ValueError, match="groups"):
         CrossModalTransferRegressor(search, aligner=ALIGNER).fit(X, y)
