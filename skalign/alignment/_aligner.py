@@ -100,7 +100,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Correlation between the latents of the modalities in the fitted model, a mean over pairs
         of modalities.
     pvalues_ : ndarray of shape (n_components,)
-        P-value of "the modalities share no more than j dimensions", for component j.
+        P-value of "the modalities share no more than j dimensions", for component j. Supposes
+        rows that are Gaussian and drawn apart: of skewed or rarely lit columns too small, of
+        series far too small. :func:`~skalign.model_selection.permutation_test` supposes neither.
     loadings_ : ndarray of shape (n_features, n_components)
         Correlation of each feature with the latent of its modality.
     latent_covariance_ : ndarray of shape (n_modalities * n_components,) * 2
@@ -245,8 +247,9 @@ class NullSpaceAligner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         with restored_on_error(self.__dict__):
             self._check_parameters()
             rows, names = self._read(X, sample_weight, reset=first, least=1)
-            if first:
-                self.__dict__.pop("encoders_", None)
+            if first:  # nothing is left of what fit has learned
+                for name in ("encoders_", "imputation_", *(f"{name}_" for name in LEARNED)):
+                    self.__dict__.pop(name, None)
             # a root, as exact as can be, unless speed is asked for
             seen = Accumulated.of(rows, "covariance" if self.solver == "covariance" else "qr")
             return self._learn_from_sums(seen, names)

@@ -28,7 +28,6 @@ orthogonal matrix it is decides on the maximum that a climb ends at, so many are
   one of these is as likely, the rows do not tell which it is.
 """
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -39,6 +38,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_array
 
+from .._utils._quiet import quietly
 from .._utils._rows import own_order, row_blocks, spread_rows
 
 # Rows that the search looks at; the map that it finds is refined on all.
@@ -260,8 +260,7 @@ def _free_mixture(rows: _Rows, n_init: int, rng):
         return None
     options = {"n_init": n_init, "init_params": "k-means++", "reg_covar": 1e-4}
     model = GaussianMixture(n_components, random_state=rng, **options)
-    with warnings.catch_warnings(), config_context(array_api_dispatch=False):
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with quietly(ConvergenceWarning), config_context(array_api_dispatch=False):
         model.fit(rows.W)
     return Gaussians(model.weights_, model.means_, model.covariances_)
 

@@ -88,21 +88,13 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ValueError
             If a column of a modality has no value.
         """
-        table = self._validated(X, reset=True, ensure_min_features=2)
-        blocks = resolve_table(self.modalities, X if is_frame(X) else table)
-        self.modality_names_ = blocks.names
-        self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
-        self.imputers_ = []
-        for name, columns in zip(blocks.names, self.modality_columns_, strict=True):
-            block = table[:, columns]
-            rows = ~np.isnan(block).all(axis=1)
-            empty = columns[np.isnan(block).all(axis=0)]
-            if len(empty):
-                raise ValueError(
-                    f"modality {name!r} has no value in column {empty[0]} of X: leave it out."
-                )
-            imputer = SimpleImputer() if self.imputer is None else clone(self.imputer)
-            self.imputers_.append(imputer.fit(block[rows]))
+        with restored_on_error(self.__dict__):
+            table = self._validated(X, reset=True, ensure_min_features=2)
+            blocks = resolve_table(self.modalities, X if is_frame(X) else table)
+            self.modality_names_ = blocks.names
+            self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
+            every = zip(blocks.names, self.modality_columns_, strict=True)
+            self.imputers_ = [self._fitted(table, name, columns) for name, columns in every]
         return self
 
     def transform(self, X: Any) -> Any:
@@ -139,6 +131,18 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     )
                 table[np.ix_(rows, columns)] = filled
         return table
+
+    def _fitted(self, table, name, columns):
+        """The imputer of a modality, fitted on the rows that have any of it."""
+        block = table[:, columns]
+        missing = np.isnan(block)
+        empty = columns[missing.all(axis=0)]
+        if len(empty):
+            raise ValueError(
+                f"modality {name!r} has no value in column {empty[0]} of X: leave it out."
+            )
+        imputer = SimpleImputer() if self.imputer is None else clone(self.imputer)
+        return imputer.fit(block[~missing.all(axis=1)])
 
     def _validated(self, X, *, reset, **options):
         check_in_memory("BlockImputer", X=X)

@@ -14,7 +14,6 @@ tells: pairs are drawn from it.
 
 from __future__ import annotations
 
-import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +22,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import Bunch
 
+from .._utils._quiet import quietly
 from ..alignment._gaussian import Information
 from ..alignment._significance import SIGNIFICANCE
 from ..model_selection import estimate_accuracy
@@ -79,8 +79,8 @@ def mixed_up(aligner, rows: PairedRows, n_folds: int, groups, rng) -> dict:
     scores, below = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
     for _, test in _folds(pairs, n_folds, groups, rng):
         kept = np.delete(np.arange(len(rows.X)), pairs[test])
-        with suppress(ValueError), warnings.catch_warnings():  # too few are left
-            warnings.simplefilter("ignore", UserWarning)  # of chance, which is told elsewhere
+        # too few are left; of chance is told elsewhere
+        with suppress(ValueError), quietly(UserWarning):
             fitted = refitted(aligner, rows.X[kept], rows.blocks)
             held = PairedRows(rows.X[pairs[test]], rows.present[pairs[test]], rows.blocks)
             strangers = [fitted.score_samples(held.shuffled(rng)) for _ in range(SHUFFLES)]

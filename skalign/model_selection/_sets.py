@@ -45,7 +45,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._blocks import select
 from .._utils._array_api import not_finite, vector_as_numpy
 from .._utils._rows import numbered
-from .._utils._validation import check_number, check_option
+from .._utils._validation import check_number, check_option, restored_on_error
 from ..moments._dask import check_in_memory
 from . import _certificate as certificate
 from ._scorer import _find_transfer
@@ -178,6 +178,38 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
             with either, than folds.
         """
         check_option("errors", self.errors, ("any", "independent"))
+        with restored_on_error(self.__dict__):
+            self._calibrate(X, y, groups)
+        return self
+
+    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Sets of classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side. The target alone is looked at.
+        coverage : float, default=0.9
+            Share of rows whose set shall hold the true class.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples, n_classes)
+            Which classes are in the set of each row, in the order of ``classes_``. Of a row that
+            lacks the target all are.
+        """
+        check_is_fitted(self)
+        check_option("errors", self.errors, ("any", "independent"))
+        check_number("coverage", coverage, low=0, high=1)
+        labelled = self.labelled_proba_, self.labelled_codes_, self.labelled_groups_
+        pairs = self.source_proba_, self.target_proba_, self.pair_groups_
+        find = threshold_of_any if self.errors == "any" else threshold_of_independent
+        least = find(labelled, pairs, coverage)
+        proba = _probas(self.estimator_, X, None, "target", self.classes_)
+        return ~(proba < least)  # a row without the target has NaN
+
+    def _calibrate(self, X, y, groups):
+        """Fit the transfer, and keep what both modalities say of rows held out."""
         transfer = certificate._transfer_in(self.estimator, _OWNER)
         prefit = isinstance(self.cv, str) and self.cv == "prefit"
         n_folds = 1 if prefit else certificate._number_of_folds(self.cv)
@@ -185,11 +217,8 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
         X, y, known, groups = certificate._checked(X, y, groups, _OWNER)
         if not prefit:
             self.estimator_ = clone(self.estimator).fit(X, y)
-        rng, kinds = check_random_state(self.random_state), certificate._kinds(transfer, X, known)
-        if len(kinds.pairs) == 0:  # no row may show both: thresholds would depend on each other
-            every = certificate._kinds(transfer, X, known, any_pairs=True).pairs
-            pairs = np.sort(rng.permutation(every)[: len(every) // 2])
-            kinds = kinds._replace(labelled=np.setdiff1d(kinds.labelled, pairs), pairs=pairs)
+        rng = check_random_state(self.random_state)
+        kinds = _held_out_kinds(transfer, X, known, rng)
         certificate._check_enough(kinds, groups, max(n_folds, 2), _OWNER)
         folds = certificate._folds(kinds, y, groups, n_folds, rng)
         if prefit:
@@ -221,33 +250,6 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
             np.arange(len(rows)) if groups is None else numbered(groups[rows])
             for rows in (labelled, pairs)
         )
-        return self
-
-    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Sets of classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Blocks of all modalities side by side. The target alone is looked at.
-        coverage : float, default=0.9
-            Share of rows whose set shall hold the true class.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_samples, n_classes)
-            Which classes are in the set of each row, in the order of ``classes_``. Of a row that
-            lacks the target all are.
-        """
-        check_is_fitted(self)
-        check_option("errors", self.errors, ("any", "independent"))
-        check_number("coverage", coverage, low=0, high=1)
-        labelled = self.labelled_proba_, self.labelled_codes_, self.labelled_groups_
-        pairs = self.source_proba_, self.target_proba_, self.pair_groups_
-        find = threshold_of_any if self.errors == "any" else threshold_of_independent
-        least = find(labelled, pairs, coverage)
-        proba = _probas(self.estimator_, X, None, "target", self.classes_)
-        return ~(proba < least)  # a row without the target has NaN
 
 
 # -- thresholds: arrays only ----------------------------------------------------------------------
@@ -310,6 +312,16 @@ def threshold_of_independent(labelled, pairs, coverage: float) -> float:
 
 
 # -- rows held out --------------------------------------------------------------------------------
+
+
+def _held_out_kinds(transfer, X, known, rng):
+    """Labelled rows and pairs to hold out; no row is both: thresholds would depend."""
+    kinds = certificate._kinds(transfer, X, known)
+    if len(kinds.pairs) == 0:
+        every = certificate._kinds(transfer, X, known, any_pairs=True).pairs
+        pairs = np.sort(rng.permutation(every)[: len(every) // 2])
+        kinds = kinds._replace(labelled=np.setdiff1d(kinds.labelled, pairs), pairs=pairs)
+    return kinds
 
 
 def _fitted(estimator, X, y, train):

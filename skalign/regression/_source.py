@@ -1,6 +1,5 @@
 """The regressor of the source modality: fitted, or frozen, what it says, and how far it errs."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from .._blocks import select
 from .._utils._array_api import vector_as_numpy
 from .._utils._linalg import reciprocal
+from .._utils._quiet import quietly
 from .._utils._rows import different_rows, own_order
 from .._utils._validation import routing
 from ..transfer._source import frozen
@@ -34,6 +34,7 @@ class Labelled:
     params: dict  # metadata of the fit, one value a row
     flat: bool  # whether y was a vector
     default: bool  # whether the regressor is our own choice
+    groups: np.ndarray | None = None  # (n,): of rows that are held out together
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,7 @@ def held_out(estimator, seen: Labelled, others, said) -> HeldOut:
         predicted, of_others = np.empty(seen.y.shape), np.empty((folds.max() + 1, *said.shape))
         for fold in range(len(of_others)):
             held, again = np.flatnonzero(folds == fold), clone(estimator)
-            with warnings.catch_warnings():  # what it warned of with all rows, it has warned of
-                warnings.simplefilter("ignore")
+            with quietly():  # what it warned of with all rows, it has warned of
                 _fit(again, seen, folds != fold)
                 predicted[held] = source_said(again, select(seen.block, slice(None), held), q)
                 of_others[fold] = source_said(again, others, q)
@@ -170,7 +170,7 @@ def held_out(estimator, seen: Labelled, others, said) -> HeldOut:
 
 def _folds(seen: Labelled):
     """Fold of each row: equal rows in one, whatever the order of the rows."""
-    groups = seen.params.get("groups")
+    groups = seen.groups
     if groups is not None and len(np.unique(groups)) > 1:
         numbers = np.unique(groups, return_inverse=True)[1]
         return np.unique(numbers % FOLDS, return_inverse=True)[1]

@@ -13,7 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._blocks import chains, presence
+from .._utils._linalg import reciprocal
 from .._utils._rows import different_rows, own_order
+from ..alignment._significance import SIGNIFICANCE, shuffled_pvalue
+from ..transfer._task import MOST_SHUFFLED, some_of_groups
 from ._source import HeldOut, standardized
 from ._target import TargetModel, TargetTask, few_rows, held_out_r2, target_scale
 
@@ -37,6 +40,7 @@ class Known:
     alone: np.ndarray  # (U, d2): target of the rows that lack the source
     alone_weights: np.ndarray  # (U,)
     alone_y: np.ndarray  # (U, q)
+    groups: np.ndarray | None = None  # (P,): of pairs that depend on each other
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,16 @@ class TwoModalities:
     target: np.ndarray  # (n, d2)
     present: np.ndarray  # (n, 2)
     weights: np.ndarray  # (n,)
+    groups: np.ndarray | None = None  # (n,)
 
     @classmethod
-    def of(cls, rows, m: int, k: int) -> "TwoModalities":
-        """Modalities m and k of some rows."""
+    def of(cls, rows, both, groups) -> "TwoModalities":
+        """Two modalities of some rows, by their positions."""
         blocks, weights = rows.blocks, rows.weights
         weights = np.ones(len(rows.X)) if weights is None else weights
-        source, target = (blocks.take(rows.X, j).astype(np.float64, copy=False) for j in (m, k))
-        present = presence(rows.X, blocks)[:, [m, k]] & (weights > 0)[:, None]
-        return cls(source, target, present, weights)
+        source, target = (blocks.take(rows.X, j).astype(np.float64, copy=False) for j in both)
+        present = presence(rows.X, blocks)[:, both] & (weights > 0)[:, None]
+        return cls(source, target, present, weights, groups)
 
     @property
     def pairs(self) -> np.ndarray:
@@ -68,6 +73,7 @@ class TwoModalities:
         return Known(
             self.source[pairs], self.target[pairs], self.weights[pairs], said, said_by_folds,
             y[pairs], folds[pairs], self.target[alone], self.weights[alone], y[alone],
+            None if self.groups is None else self.groups[pairs],
         )  # fmt: skip
 
 
@@ -187,6 +193,38 @@ def agreement_of(task: TargetTask, model: TargetModel, n: int | None = None) -> 
     """R² of what the target says of left out rows, the pairs or the first n of all: (q,)."""
     n, q = n or task.n_pairs, task.n_outputs
     return held_out_r2(task.responses[:n, :q], model.residuals[:n, :q], task.weights[:n])
+
+
+def nothing_shared(known: Known, task: TargetTask, model: TargetModel, eps: float):
+    """Outputs (q,) of which the target says nothing beyond chance, and p-values (q,) or None.
+
+    That is where the R² of rows left out, pairs and labelled ones, is zero or less; of pairs in
+    groups also where others share as much, unless the target has labels of its own.
+    """
+    nothing = agreement_of(task, model, len(task.weights)) <= 0
+    if known.groups is None or np.isfinite(known.alone_y[:, 0]).any():
+        return nothing, None
+    of_pairs = known.source, known.target, known.weights, known.said, known.groups
+    pvalues = group_pvalues(*of_pairs, eps)
+    return nothing | (pvalues > SIGNIFICANCE), pvalues
+
+
+def group_pvalues(source, target, weights, said, groups, eps: float) -> np.ndarray:
+    """P-values of what is said (n, q) and a target (n, d) share, were groups put together anew.
+
+    Rows stand in the order of time in each group. Zero for outputs that are constant: there is
+    nothing to be said of them.
+    """
+    first, total, _ = different_rows((source, target), np.arange(len(said)), weights)
+    own, members = some_of_groups(groups[first], first, MOST_SHUFFLED)
+    rows, weights, pvalues = first[own], total[own], np.zeros(said.shape[1])
+    mean, scale = target_scale(target[rows], weights, eps)
+    points = (target[rows] - mean) * reciprocal(scale)
+    for j, numbers in enumerate(said[rows].T):
+        if np.ptp(numbers) > 0:
+            blocks = standardized(numbers[:, None], weights), points
+            pvalues[j] = shuffled_pvalue(blocks, weights, members)
+    return pvalues
 
 
 def worth_of_labels(noise, source_mse) -> float:

@@ -40,12 +40,7 @@ import numpy as np
 from scipy.special import softmax
 
 from .._utils._rows import spread_rows
-from ..alignment._significance import (
-    N_SHUFFLES,
-    ROUNDING,
-    SIGNIFICANCE,
-    pvalue_of_shuffles,
-)
+from ..alignment._significance import N_SHUFFLES, ROUNDING, SIGNIFICANCE, pvalue_of_shuffles
 from ..metrics._agreement import agreement_test
 from ._discriminant import (
     RIDGE,
@@ -71,6 +66,8 @@ UNPAIRED_SHARE = 10
 TEST_ROWS = 2000
 # Fewer pairs than these are not halved.
 FEW_PAIRS = 60
+# Shuffles of decisions that look better than chance, enough to see an eighth of one percent.
+DECISION_SHUFFLES = 1999
 # Pairs that are shuffled where they come in groups.
 GROUPED_PAIRS = 250
 
@@ -154,8 +151,8 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
     rows = np.searchsorted(pairs, rows[own])
     decisions = _decided_in_halves(X, posterior, weights, asked, options)
     decisions = chain([(rows, decided[own])], decisions)
-    tests = (agreement_test(posterior[r], d, weights[r]) for r, d in decisions)
-    agreement, _ = next(tests)
+    told, decided = next(decisions)
+    agreement, _ = agreement_test(posterior[told], decided, weights[told])
     if task.groups is not None:
         names, places = task.groups
         own, members = some_of_groups(names[pairs], places[pairs], GROUPED_PAIRS)
@@ -163,12 +160,50 @@ def _agreement(task: TransferTask, posterior, decided, rows, options: Options):
         return agreement, permutation_pvalue(*shuffled)
     if len(pairs) < FEW_PAIRS:
         return agreement, permutation_pvalue(X, posterior, weights, options.kernel)
-    smallest = 1.0
-    for _, pvalue in tests:
-        smallest = min(smallest, 2 * len(asked) * pvalue)
+    smallest, n_tests = 1.0, 2 * len(asked)
+    for told, decided in decisions:
+        of_half = posterior[told], decided, weights[told], SIGNIFICANCE / (2 * n_tests)
+        smallest = min(smallest, n_tests * decisions_pvalue(*of_half))
         if 2 * smallest <= SIGNIFICANCE:
             break
     return agreement, smallest
+
+
+def decisions_pvalue(posterior, decided, weights, level: float) -> float:
+    """P-value of decisions about pairs that had no part in them, were these pairs shuffled.
+
+    That of the normal law, whose tail is too thin where few pairs are decided otherwise than most:
+    if it reaches the level, a bound that always holds counts where it reaches it, too, and else
+    the larger of the first and that of shuffles.
+    """
+    pvalue, every = agreement_test(posterior, decided, weights)[1], np.arange(len(decided))
+    if pvalue > level:
+        return pvalue
+    bound = concentration_bound(posterior, decided, weights)
+    if bound <= level:
+        return max(pvalue, bound)
+    share = weights / weights.sum()
+    excess = share[:, None] * (posterior - share @ posterior)
+
+    def agree(order):
+        return float(excess[every, decided[order]].sum())
+
+    rounding = ROUNDING * np.abs(excess).max(axis=1).sum()
+    observed = agree(every) - rounding
+    shuffled = pvalue_of_shuffles(agree, len(decided), observed, DECISION_SHUFFLES)
+    return max(pvalue, shuffled)
+
+
+def concentration_bound(posterior, decided, weights) -> float:
+    r"""Bound of the probability that shuffled decisions agree as much, whatever rows are like.
+
+    Of :math:`T = \sum_i a_{i \pi(i)}`, with :math:`0 \le a \le 1` and a random order
+    :math:`\pi`, :math:`P(T - E \ge t) \le 2 \exp(-t^2 / (4 E + 2 t))` (Chatterjee 2007).
+    """
+    said = (weights / weights.max())[:, None] * posterior
+    expected = np.mean(said.sum(axis=0)[decided])
+    gain = max(said[np.arange(len(said)), decided].sum() - expected, TINY)
+    return float(min(1.0, 2 * np.exp(-(gain**2) / (4 * expected + 2 * gain))))
 
 
 def permutation_pvalue(X, posterior, weights, kernel: bool, groups=None) -> float:

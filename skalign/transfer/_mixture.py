@@ -44,6 +44,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_random_state
 
+from .._utils._quiet import quietly
 from ._components import GaussianComponents, fit_components, log_density
 from ._task import TargetModel
 
@@ -207,8 +208,7 @@ def _fit_by_classes(mixture, Z, posterior, weights):
     ndarray of int, shape (K,)
         Class of each component.
     """
-    with warnings.catch_warnings():  # scikit-learn checks all parameters, at one component
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with quietly(ConvergenceWarning):  # scikit-learn checks all parameters, at one component
         clone(mixture).set_params(n_components=1).fit(Z if len(Z) > 1 else np.repeat(Z, 2, axis=0))
     parts = shared_out(mixture.n_components, weights @ posterior)
     owner, rng = np.repeat(np.arange(len(parts)), parts), check_random_state(mixture.random_state)

@@ -15,7 +15,6 @@ much of the gain in likelihood, what the source says of them is multiplied by
 :math:`\pi_c / \pi_{0c}`; that of other classes is left alone.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 from inspect import signature
 
@@ -31,6 +30,7 @@ from .._blocks import presence, select
 from .._utils._array_api import vector_as_numpy
 from .._utils._labels import is_blank, known_classes, plain_labels
 from .._utils._linalg import reciprocal
+from .._utils._quiet import quietly
 from .._utils._rows import different_rows, own_order
 from .._utils._validation import check_option
 from ..moments._rows import ArrayRows
@@ -323,8 +323,7 @@ def held_out_power(estimator, block, X, labels, weights, params, groups=None) ->
     for fold in np.unique(folds):
         train, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         again, given = clone(estimator), {key: v[train] for key, v in params.items()}
-        with warnings.catch_warnings():  # what it warned of with all rows, it has warned of
-            warnings.simplefilter("ignore")
+        with quietly():  # what it warned of with all rows, it has warned of
             again.fit(select(block, slice(None), train), labels[train], **given)
         proba = source_posterior(again, select(block, slice(None), held), held)
         said[held] = over_all_classes(again.classes_, known, proba)
@@ -351,10 +350,16 @@ def _folds(X, codes, weights, groups):
 
 
 def groups_parameter(estimator) -> str | None:
-    """Name under which ``fit`` of a classifier takes groups; None if it takes none."""
+    """Name under which ``fit`` of an estimator takes groups; None if it takes none.
+
+    A search hands on whatever it is given; others that take any keyword refuse those they do not
+    know, unless metadata are routed.
+    """
     step, prefix = _last_step(estimator)
-    taken = signature(step.fit).parameters.values()
-    if any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
+    taken = signature(step.fit).parameters
+    is_search = hasattr(step, "scoring") and hasattr(step, "estimator")
+    any_keyword = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+    if "groups" in taken or (is_search and any_keyword):
         return f"{prefix}groups"
     return None
 

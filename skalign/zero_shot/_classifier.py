@@ -72,7 +72,8 @@ class ZeroShotClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     directions_ : ndarray of shape (n_classes, n_components + 1)
         Mean directions of the classes.
     concentration_ : float
-        Concentration of rows about them; zero where pairs share nothing beyond chance.
+        Concentration of rows about them; zero where pairs share nothing beyond chance, by
+        ``aligner_.pvalues_`` at 1 %, which suppose Gaussian rows drawn apart.
     class_prior_ : ndarray of shape (n_classes,)
         Shares of the classes, and the answer for rows without their target.
     source_, target_ : int

@@ -68,7 +68,7 @@ def test_the_target_beats_its_source_where_it_knows_more(rng):
     chosen = np.argmax(predict_proba(model, X), axis=1)
     assert np.mean(chosen == labels) >= np.mean(np.argmax(posterior, axis=1) == labels)
     assert np.mean(chosen == labels) > 0.95
-    assert model.pvalue < 1e-6
+    assert model.pvalue <= 4 / 2000  # of 1999 shuffles none agrees as much
     assert model.agreement > 0.5
 
 
