@@ -275,6 +275,7 @@ def _laid_out(X, layout):
         import pandas as pd
 
         names = [f"x{j}" for j in range(X.shape[1])]
+        X = X.astype(X.dtype.newbyteorder("="), copy=False)  # pandas takes no other
         return pd.DataFrame(X, columns=names, index=np.arange(len(X))[::-1])
     return X
 
