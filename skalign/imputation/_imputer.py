@@ -88,21 +88,8 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ValueError
             If a column of a modality has no value.
         """
-        table = self._validated(X, reset=True, ensure_min_features=2)
-        blocks = resolve_table(self.modalities, X if is_frame(X) else table)
-        self.modality_names_ = blocks.names
-        self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
-        self.imputers_ = []
-        for name, columns in zip(blocks.names, self.modality_columns_, strict=True):
-            block = table[:, columns]
-            rows = ~np.isnan(block).all(axis=1)
-            empty = columns[np.isnan(block).all(axis=0)]
-            if len(empty):
-                raise ValueError(
-                    f"modality {name!r} has no value in column {empty[0]} of X: leave it out."
-                )
-            imputer = SimpleImputer() if self.imputer is None else clone(self.imputer)
-            self.imputers_.append(imputer.fit(block[rows]))
+        with restored_on_error(self.__dict__):
+            self._learn(X)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -139,6 +126,24 @@ class BlockImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     )
                 table[np.ix_(rows, columns)] = filled
         return table
+
+    def _learn(self, X):
+        """One imputer for each modality."""
+        table = self._validated(X, reset=True, ensure_min_features=2)
+        blocks = resolve_table(self.modalities, X if is_frame(X) else table)
+        self.modality_names_ = blocks.names
+        self.modality_columns_ = [blocks.of_table(m) for m in range(len(blocks))]
+        self.imputers_ = []
+        for name, columns in zip(blocks.names, self.modality_columns_, strict=True):
+            block = table[:, columns]
+            rows = ~np.isnan(block).all(axis=1)
+            empty = columns[np.isnan(block).all(axis=0)]
+            if len(empty):
+                raise ValueError(
+                    f"modality {name!r} has no value in column {empty[0]} of X: leave it out."
+                )
+            imputer = SimpleImputer() if self.imputer is None else clone(self.imputer)
+            self.imputers_.append(imputer.fit(block[rows]))
 
     def _validated(self, X, *, reset, **options):
         check_in_memory("BlockImputer", X=X)
