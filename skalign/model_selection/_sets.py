@@ -45,7 +45,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._blocks import select
 from .._utils._array_api import not_finite, vector_as_numpy
 from .._utils._rows import numbered
-from .._utils._validation import check_number, check_option
+from .._utils._validation import check_number, check_option, restored_on_error
 from ..moments._dask import check_in_memory
 from . import _certificate as certificate
 from ._scorer import _find_transfer
@@ -179,6 +179,38 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
         """
         check_option("errors", self.errors, ("any", "independent"))
         transfer = certificate._transfer_in(self.estimator, _OWNER)
+        with restored_on_error(self.__dict__):
+            self._calibrate(transfer, X, y, groups)
+        return self
+
+    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Sets of classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side. The target alone is looked at.
+        coverage : float, default=0.9
+            Share of rows whose set shall hold the true class.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples, n_classes)
+            Which classes are in the set of each row, in the order of ``classes_``. Of a row that
+            lacks the target all are.
+        """
+        check_is_fitted(self)
+        check_option("errors", self.errors, ("any", "independent"))
+        check_number("coverage", coverage, low=0, high=1)
+        labelled = self.labelled_proba_, self.labelled_codes_, self.labelled_groups_
+        pairs = self.source_proba_, self.target_proba_, self.pair_groups_
+        find = threshold_of_any if self.errors == "any" else threshold_of_independent
+        least = find(labelled, pairs, coverage)
+        proba = _probas(self.estimator_, X, None, "target", self.classes_)
+        return ~(proba < least)  # a row without the target has NaN
+
+    def _calibrate(self, transfer, X, y, groups):
+        """Fit the transfer, and ask it about rows held out."""
         prefit = isinstance(self.cv, str) and self.cv == "prefit"
         n_folds = 1 if prefit else certificate._number_of_folds(self.cv)
         check_in_memory(_OWNER, X=X, y=y, groups=groups)
@@ -221,33 +253,6 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
             np.arange(len(rows)) if groups is None else numbered(groups[rows])
             for rows in (labelled, pairs)
         )
-        return self
-
-    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Sets of classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Blocks of all modalities side by side. The target alone is looked at.
-        coverage : float, default=0.9
-            Share of rows whose set shall hold the true class.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_samples, n_classes)
-            Which classes are in the set of each row, in the order of ``classes_``. Of a row that
-            lacks the target all are.
-        """
-        check_is_fitted(self)
-        check_option("errors", self.errors, ("any", "independent"))
-        check_number("coverage", coverage, low=0, high=1)
-        labelled = self.labelled_proba_, self.labelled_codes_, self.labelled_groups_
-        pairs = self.source_proba_, self.target_proba_, self.pair_groups_
-        find = threshold_of_any if self.errors == "any" else threshold_of_independent
-        least = find(labelled, pairs, coverage)
-        proba = _probas(self.estimator_, X, None, "target", self.classes_)
-        return ~(proba < least)  # a row without the target has NaN
 
 
 # -- thresholds: arrays only ----------------------------------------------------------------------
