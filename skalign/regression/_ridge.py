@@ -39,8 +39,9 @@ class Rows:
 
     @property
     def penalties(self) -> np.ndarray:
-        """Penalties that are tried, the weights being of sum one."""
-        return PENALTIES * (self.values @ self.values) / len(self.share)
+        """Penalties that are tried, the weights being of sum one; where no row differs any do."""
+        size = self.values @ self.values
+        return PENALTIES * (size / len(self.share) if size else 1.0)
 
 
 @dataclass(frozen=True)
