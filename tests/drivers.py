@@ -202,7 +202,7 @@ def drive_aligner(case, rng):
         case.call(lambda X=X: model.score_samples(X))
         if Z is not None:
             case.call(lambda Z=Z: model.inverse_transform(Z))
-    case.call(lambda: model.score(case.X))
+        case.call(lambda X=X: model.score(X))
     for m, encoder in enumerate(model.encoders_):
         block = block_rows(case, m)
         if len(block):

@@ -355,6 +355,7 @@ def information_of_rows(table, encoders: Encoders):
     return from_numpy(out, X, X.dtype)
 
 
+@no_overflow()
 def latent_moments(rows, encoders: Encoders):
     """Second moments of latents by what rows have, two modalities at least, and their weights."""
     X, weights = rows.X, np.ones(len(rows.X)) if rows.weights is None else rows.weights

@@ -166,7 +166,7 @@ class Information:
 
     def of_rows(self, Z: np.ndarray) -> np.ndarray:
         """Of rows of latents (n, M k)."""
-        return self.constant - np.einsum("ij,ij->i", Z @ self.matrix, Z)
+        return self.constant - np.sum((Z @ self.matrix) * Z, axis=1)  # which tells of overflow
 
 
 @dataclass(frozen=True)

@@ -401,3 +401,13 @@ def test_information_is_of_pairs():
     X[7, 2:] = np.nan
     with pytest.raises(ValueError, match="row 7 has the modality 'a' alone"):
         aligner.score_samples(X)
+
+
+@pytest.mark.parametrize("method", ["score", "score_samples"])
+def test_pairs_whose_information_overflows_are_refused(method):
+    """Far beyond all that was learned from; nothing infinite is told of them."""
+    X = np.random.default_rng(0).normal(size=(40, 4))
+    X[:, 2:] += X[:, :2]
+    aligner = NullSpaceAligner(1, modalities=[2, 2]).fit(X)
+    with pytest.raises(ValueError, match="scale the features"):
+        getattr(aligner, method)(1e200 * X)
