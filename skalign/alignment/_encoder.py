@@ -205,6 +205,7 @@ class Encoders:
         """Information between some modalities."""
         return Information.of(self.latent_cov, len(self.blocks), pattern)
 
+    @no_overflow()
     def mean_information(self, moments) -> float:
         """Mean information of rows, by :func:`latent_moments`."""
         total = sum(weight for _, weight in moments.values())

@@ -32,6 +32,7 @@ import numpy as np
 from scipy.linalg import block_diag
 from sklearn.utils import check_random_state
 
+from .._utils._linalg import reciprocal
 from .._utils._validation import (
     TOO_FAR_APART,
     check_number,
@@ -61,6 +62,8 @@ from ._whitening import WhitenedPairs, first_moments, whiten_rows
 
 # Singular values of the stacked blocks below this, times the largest, span their null space.
 EXACT = 1e-12
+# Weights that are less skew than this, as a share, are as skew as their negatives.
+EVEN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -431,8 +434,13 @@ def _residuals(pairs, coefs, whiten):
 def _signs(pairs, coefs):
     """Signs that make the skewness of each component's scaled weights positive.
 
-    It does not depend on the order of columns or modalities.
+    It does not depend on the order of columns or modalities. Weights that are no more skew than
+    rounding have their first one positive, which does not depend on the rounding.
     """
     scaled = [r.scale[:, None] * c for r, c in zip(pairs.blocks, coefs, strict=True)]
-    cubes = [np.einsum("ij,ij,ij->j", w, w, w) for w in scaled]
-    return np.where(np.sum(cubes, axis=0) < 0, -1.0, 1.0)
+    weights = np.vstack(scaled)
+    weights = weights * reciprocal(np.abs(weights).max(axis=0))
+    skewness, size = np.sum(weights**3, axis=0), np.sum(np.abs(weights) ** 3, axis=0)
+    first = np.argmax(np.abs(weights) > EVEN, axis=0)
+    first = weights[first, np.arange(weights.shape[1])]
+    return np.where(np.where(np.abs(skewness) > EVEN * size, skewness, first) < 0, -1.0, 1.0)

@@ -291,6 +291,8 @@ def threshold_of_independent(labelled, pairs, coverage: float) -> float:
     confusion = np.zeros((n_classes, n_classes))
     np.add.at(confusion, (codes, said.argmax(axis=1)), weights)
     total = confusion.sum(axis=1, keepdims=True)
+    if coverage == 1:  # which no sample shows
+        return -np.inf
     if not total.all() or np.linalg.cond(confusion / total) > _INVERTIBLE:
         return -np.inf
     confusion, decided = confusion / total, source.argmax(axis=1)
