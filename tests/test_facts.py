@@ -130,8 +130,6 @@ def test_memory_does_not_show(name, data, layout):
     X = complete(data)
     if layout == "frame":
         X = other.X[np.isfinite(data.X).all(axis=1)]
-    if name == "retriever":
-        return  # its question above asks for arrays
     np.testing.assert_allclose(
         said(name, b, X), said(name, a, np.asarray(X)), rtol=1e-6, atol=1e-6
     )
@@ -146,8 +144,6 @@ def test_rows_of_weight_zero_are_not_there(name, data):
     weights = np.random.default_rng(data.seed).integers(0, 2, size=data.n)
     X, y = data.X, getattr(data, ESTIMATORS[name][1] or "y")
     given_y = ESTIMATORS[name][1] is not None
-    if name == "regressor":
-        return  # its default source minds the order of repeated rows: see test_regressor
     models = []
     for rows, w in ((slice(None), weights), (weights > 0, np.ones(weights.sum()))):
         model = ESTIMATORS[name][0](data)
