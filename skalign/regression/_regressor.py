@@ -333,12 +333,12 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         """Step 1: fit the source, and ask it about the pairs and about rows held out."""
         blocks, m, seen = rows.blocks, self.source_, TwoModalities.of(rows, *both)
         labelled = np.flatnonzero(np.isfinite(y[:, 0]) & seen.present[:, 0])
-        if rows.X.dtype == np.float32:  # to which estimators cast y
-            with held_by(np.float32, "y"):
-                y[labelled].astype(np.float32)
         params = {key: np.asarray(vector_as_numpy(v))[labelled] for key, v in params.items()}
         columns, own = blocks.columns[m], (y[labelled], seen.weights[labelled])
         block, default = select(table, columns, labelled), self.estimator is None
+        if (dtype := np.asarray(block).dtype).kind == "f":  # to which estimators cast y
+            with held_by(dtype, "y"):
+                y[labelled].astype(dtype)
         labels = Labelled(block, seen.source[labelled], *own, params, flat, default)
         fit_source(estimator, labels, blocks.names[m])
         asked = select(table, columns, seen.pairs)

@@ -57,7 +57,7 @@ def spanned(points, weights) -> Rows:
     share = weights / weights.sum()
     mean = share @ points
     left, values, right = thin_svd(np.sqrt(share)[:, None] * (points - mean))
-    kept = values**2 > NEGLIGIBLE * max(values[0] ** 2, np.finfo(float).tiny)
+    kept = values**2 > NEGLIGIBLE * max(np.max(values, initial=0.0) ** 2, np.finfo(float).tiny)
     return Rows(left[:, kept], values[kept], right[kept], mean, share)
 
 

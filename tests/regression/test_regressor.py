@@ -467,3 +467,11 @@ def test_rows_beyond_all_that_squares_are_refused():
     far = np.full((1, 42), 1e200)
     with pytest.raises(ValueError, match="scale the features"):
         model.predict(far, return_std=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_labels_beyond_the_precision_of_rows_are_refused(dtype):
+    """The source would cast them to infinity."""
+    X, y = training(*DATA)
+    with pytest.raises(ValueError, match=rf"X has dtype {np.dtype(dtype).name}.* cannot hold y"):
+        regressor(LinearRegression()).fit(pd.DataFrame(X.astype(dtype)), 1e60 * y)

@@ -92,9 +92,10 @@ def test_more_components_than_there_are_change_nothing():
     np.testing.assert_allclose(path.residuals[-1], 0, atol=1e-6)
 
 
-def test_rows_that_do_not_differ_have_penalties():
+@pytest.mark.parametrize("d", [2, 20])
+def test_rows_that_do_not_differ_have_penalties(d):
     """Any of them: nothing but the mean is learned, in numbers."""
-    rows = spanned(np.ones((5, 2)), np.ones(5))
+    rows = spanned(np.ones((5, d)), np.ones(5))
     assert (rows.penalties > 0).all()
     responses = np.arange(5.0)[:, None]
     path = ridge_path(rows, responses)
