@@ -92,6 +92,14 @@ def doctests(session):
     session.run("python", "-m", "pytest", "--quiet", *options, "skalign", "docs", "README.md")
 
 
+@nox.session(default=False)
+def profile(session):
+    """Every estimator on 200,000 generated data sets: some half an hour, not part of .ci/run."""
+    session.install(".[test]")
+    session.env["OMP_NUM_THREADS"] = "1"  # as in tests/conftest.py
+    session.run("python", "tests/generated.py", *session.posargs)
+
+
 @nox.session
 def docs(session):
     """The documentation, in docs/_build/html: tutorials run, and a warning is an error."""

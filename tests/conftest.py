@@ -1,7 +1,15 @@
-"""Settings of all tests."""
+"""Settings of all tests, and a count of them.
 
+``TEST_COUNTS=counts.json pytest`` writes how many tests have passed, how many of these are
+properties, that is tests of hypothesis and state machines, and how many examples were tried.
+"""
+
+import json
 import os
+import re
+from pathlib import Path
 
+import pytest
 from hypothesis import Phase, settings
 
 # before NumPy is imported: two processes test at once, and threads of each would wait for cores
@@ -19,3 +27,36 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate),
     report_multiple_bugs=False,
 )
+
+EXAMPLES = "examples"
+passed: dict[str, int | None] = {}  # examples of each test that has passed, None of a usual one
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    """Note examples in the report, which comes back from other processes, too."""
+    told = getattr(item, "hypothesis_statistics", None)
+    if call.when == "call" and told:
+        tried = sum(int(n) for n in re.findall(r"(\d+) passing\b", told))
+        item.user_properties.append((EXAMPLES, tried))
+
+
+def pytest_runtest_logreport(report):
+    """Count what has passed."""
+    if report.when == "call" and report.passed:
+        passed[report.nodeid] = dict(report.user_properties).get(EXAMPLES)
+
+
+def pytest_sessionfinish(session):
+    """Write the counts, if these are asked for; not in the processes that only test."""
+    path = os.environ.get("TEST_COUNTS")
+    if not path or hasattr(session.config, "workerinput"):
+        return
+    tried = {name: n for name, n in passed.items() if n is not None}
+    counts = {
+        "passed": len(passed),
+        "properties": len({name.partition("[")[0] for name in tried}),
+        "properties_with_parameters": len(tried),
+        "examples": sum(tried.values()),
+    }
+    Path(path).write_text(json.dumps(counts), encoding="utf-8")

@@ -17,7 +17,7 @@ import skalign
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 MODULES = ["skalign", "skalign.metrics", "skalign.datasets", "skalign.model_selection"]
-MODULES += ["skalign.onnx"]
+MODULES += ["skalign.onnx", "skalign.testing"]
 MODULES += ["skalign.inspection"] if (ROOT / "skalign" / "inspection").exists() else []
 
 

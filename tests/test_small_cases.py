@@ -9,20 +9,19 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from strategies import (
-    Recipe,
     aligner_options,
     cases,
     harmless,
     outcome,
-    recipes,
-    weighted,
+    plain,
 )
 
 from skalign import NullSpaceAligner, stack_modalities
+from skalign.testing import PairedData
 
 
-def aligner_of(recipe, options):
-    return NullSpaceAligner(modalities=list(recipe.widths), random_state=0, **options)
+def aligner_of(data, options):
+    return NullSpaceAligner(modalities=list(data.widths), random_state=0, **options)
 
 
 def unit_of(aligner, X):
@@ -74,19 +73,18 @@ def assert_alike(a, b):
 
 
 @cases(300)
-@given(weighted(recipes()), aligner_options)
+@given(plain(), aligner_options)
 def test_any_small_fit(data, options):
-    recipe, weights = data
-    X, aligner = recipe.X, aligner_of(recipe, options)
-    if outcome(lambda: aligner.fit(X, sample_weight=weights)):
+    X, aligner = data.X, aligner_of(data, options)
+    if outcome(lambda: aligner.fit(X, sample_weight=data.sample_weight)):
         assert_sound(aligner, X)
 
 
-def learned_in_parts(recipe, weights, options, cuts, merged):
+def learned_in_parts(data, options, cuts, merged):
     """An aligner that has seen the rows in parts, by partial_fit or merge; and if all of them."""
-    X, whole, every = recipe.X, None, True
+    X, weights, whole, every = data.X, data.sample_weight, None, True
     for rows in np.split(np.arange(len(X)), [cut for cut in cuts if cut < len(X)]):
-        part = aligner_of(recipe, options) if merged or whole is None else whole
+        part = aligner_of(data, options) if merged or whole is None else whole
         w = None if weights is None else weights[rows]
         learned = outcome(lambda p=part, r=rows, w=w: p.partial_fit(X[r], sample_weight=w))
         if learned and whole is not None and merged:
@@ -101,51 +99,50 @@ cuttings = st.lists(st.integers(1, 59), max_size=3, unique=True).map(sorted)
 
 
 @cases(150)
-@given(weighted(recipes()), aligner_options, cuttings, st.booleans())
+@given(plain(), aligner_options, cuttings, st.booleans())
 def test_rows_in_any_parts(data, options, cuts, merged):
-    aligner, _ = learned_in_parts(*data, options, cuts, merged)
+    aligner, _ = learned_in_parts(data, options, cuts, merged)
     if hasattr(aligner, "encoders_"):
-        assert_sound(aligner, data[0].X)
+        assert_sound(aligner, data.X)
 
 
 @cases(80)
-@given(weighted(recipes(most=0, edits=harmless)), aligner_options, cuttings, st.booleans())
+@given(plain(0, edits=harmless.map(tuple)), aligner_options, cuttings, st.booleans())
 def test_parts_do_not_show(data, options, cuts, merged):
     assume(options.get("solver") != "covariance")  # which keeps half of the digits
-    a, every = learned_in_parts(*data, options, cuts, merged)
-    b, _ = learned_in_parts(*data, options, [], False)
+    a, every = learned_in_parts(data, options, cuts, merged)
+    b, _ = learned_in_parts(data, options, [], False)
     assume(every and hasattr(b, "encoders_"))
     assert_alike(a, b)
 
 
 @cases(80)
-@given(recipes(most=0, edits=harmless), aligner_options, st.integers(-480, 480))
-def test_scale_does_not_show(recipe, options, power):
+@given(plain(0, edits=harmless.map(tuple)), aligner_options, st.integers(-480, 480))
+def test_scale_does_not_show(data, options, power):
     """White latents know no units: a power of two changes no digit, unless it is refused."""
-    options, X = {**options, "whiten": True}, recipe.X.astype(np.float64)
-    a, b = aligner_of(recipe, options), aligner_of(recipe, options)
+    options, X = {**options, "whiten": True}, data.X.astype(np.float64)
+    a, b = aligner_of(data, options), aligner_of(data, options)
     if outcome(lambda: a.fit(X)) and outcome(lambda: b.fit(X * 2.0**power)):
         assert_alike(a, b)
 
 
 @cases(80)
-@given(weighted(recipes(most=0, edits=harmless)), aligner_options)
+@given(plain(0, edits=harmless.map(tuple), weights="counts"), aligner_options)
 def test_a_weight_is_a_number_of_rows(data, options):
     """Rows of weight zero are as good as not there."""
-    recipe, weights = data
-    assume(weights is not None and np.all(weights == np.round(weights)))
-    a, b = aligner_of(recipe, options), aligner_of(recipe, options)
-    fitted = outcome(lambda: a.fit(recipe.X, sample_weight=weights))
-    if fitted and outcome(lambda: b.fit(np.repeat(recipe.X, weights, axis=0))):
+    weights = data.sample_weight
+    a, b = aligner_of(data, options), aligner_of(data, options)
+    fitted = outcome(lambda: a.fit(data.X, sample_weight=weights))
+    if fitted and outcome(lambda: b.fit(np.repeat(data.X, weights, axis=0))):
         assert_alike(a, b)
 
 
 @cases(80)
-@given(recipes(n=st.integers(1, 30), widths=st.just((2, 3))), st.booleans())
-def test_any_rows_after_the_fit(recipe, whiten):
-    fitted = Recipe(40, (2, 3), "shared")
+@given(plain(n=st.integers(1, 30), widths=(2, 3)), st.booleans())
+def test_any_rows_after_the_fit(data, whiten):
+    fitted = PairedData(40, (2, 3), rank=3)
     aligner = aligner_of(fitted, {"whiten": whiten}).fit(fitted.X)
-    outcome(lambda: assert_maps(aligner, recipe.X))
+    outcome(lambda: assert_maps(aligner, data.X))
 
 
 NONSENSE = ["many", 5, -1, 1.5, np.nan, np.inf, None, (), [], {}, b"x", np.array([1, 2])]
@@ -162,7 +159,7 @@ def test_nonsense_is_named(parameter, value, method):
         pytest.skip("allowed")
     aligner = NullSpaceAligner(**{parameter: value})
     with pytest.raises(ValueError, match=rf"{parameter}\b"):
-        getattr(aligner, method)(Recipe(30, (2, 2)).X)
+        getattr(aligner, method)(PairedData(30, (2, 2)).X)
 
 
 a_block = st.one_of(

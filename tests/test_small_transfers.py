@@ -14,17 +14,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.tree import DecisionTreeClassifier
 from strategies import (
-    Recipe,
     aligner_options,
     assert_distributions,
     cases,
     outcome,
-    recipes,
+    plain,
     seeds,
-    weighted,
 )
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
+from skalign.testing import PairedData
 
 
 class Teacher(ClassifierMixin, BaseEstimator):
@@ -57,18 +56,6 @@ class Teacher(ClassifierMixin, BaseEstimator):
 # -- any small data -------------------------------------------------------------------------------
 
 
-def labels(recipe, n_classes, known):
-    """Classes by the order of the first column; some rows have none."""
-    first = np.nan_to_num(recipe.X[:, 0].astype(np.float64))
-    y = np.argsort(np.argsort(first)) * n_classes // max(recipe.n, 1)
-    if known == "one of a class":
-        return np.append(np.zeros(recipe.n - 1, dtype=int), 1) if recipe.n else y
-    rng = np.random.default_rng(recipe.seed)
-    if known == "shuffled":
-        return rng.permutation(y)
-    return np.where(rng.random(recipe.n) < {"all": 1.0, "some": 0.5, "few": 0.1}[known], y, -1)
-
-
 teachers = st.sampled_from(
     [
         GaussianNB(),
@@ -97,9 +84,6 @@ transfers = st.fixed_dictionaries(
         "target": st.integers(0, 1),
     },
 )
-labellings = st.tuples(
-    st.integers(1, 4), st.sampled_from(["all", "some", "few", "one of a class", "shuffled"])
-)
 
 
 def assert_answers(model, X):
@@ -110,11 +94,10 @@ def assert_answers(model, X):
 
 
 @cases(100)
-@given(weighted(recipes(most=8)), aligner_options, transfers, labellings)
-def test_any_small_transfer(data, options, transfer, labelling):
-    recipe, weights = data
-    X, y = recipe.X, labels(recipe, *labelling)
-    aligner = NullSpaceAligner(modalities=list(recipe.widths), random_state=0, **options)
+@given(plain(8), aligner_options, transfers)
+def test_any_small_transfer(data, options, transfer):
+    X, y, weights = data.X, data.y, data.sample_weight
+    aligner = NullSpaceAligner(modalities=list(data.widths), random_state=0, **options)
     model = CrossModalTransferClassifier(aligner=aligner, random_state=0, **transfer)
     if not outcome(lambda: model.fit(X, y, sample_weight=weights)):
         return
@@ -130,7 +113,7 @@ def test_any_small_transfer(data, options, transfer, labelling):
 
 # -- teachers -------------------------------------------------------------------------------------
 
-ROWS = Recipe(40, (2, 3), "shared").X
+ROWS = PairedData(40, (2, 3), rank=3).X
 LABELS = (ROWS[:, 0] > 0).astype(int)
 ROWS[:5, :2] = np.nan  # so that rows of X are no rows of the source
 MIXTURES = [None, GaussianMixture(2, random_state=0)]

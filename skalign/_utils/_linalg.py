@@ -43,11 +43,14 @@ def gram_svd(X, negligible: float):
 
 
 def thin_svd(X):
-    """Singular value decomposition; of wide matrices by way of their small Gram matrix."""
+    """Singular value decomposition; of wide matrices by way of their small Gram matrix.
+
+    These have no singular values where all is zero.
+    """
     if 2 * len(X) > X.shape[1]:
         return np.linalg.svd(X, full_matrices=False)
     left, values, right = gram_svd(X, 100 * len(X) * np.finfo(float).eps)
-    if values[0] > WELL_CONDITIONED * values[-1]:
+    if len(values) and values[0] > WELL_CONDITIONED * values[-1]:
         return _rayleigh_ritz(X, right.T)
     return left, values, right
 

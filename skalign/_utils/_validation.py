@@ -7,7 +7,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import check_array
 
-from ._array_api import accepted, vector_as_numpy
+from ._array_api import accepted, as_numpy, vector_as_numpy
 
 FLOATS = (np.float64, np.float32)
 # So many numbers are looked at here: of a few rows the checks of scikit-learn take as long as the
@@ -60,6 +60,20 @@ def noting_nan():
 
 
 @contextmanager
+def naming_row(X):
+    """Say in which row, if what follows finds that a number of ``X`` is not finite."""
+    try:
+        yield
+    except ValueError as error:
+        said = str(error).partition("\n")[0]
+        if not said.startswith("Input X contains"):
+            raise
+        rows = np.asarray(as_numpy(X)).astype(np.float64)
+        row = np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]
+        raise ValueError(f"{said.rstrip('.')}: row {row}. Leave such rows out.") from error
+
+
+@contextmanager
 def no_overflow():
     """Turn numbers that cannot be computed with into a clear error."""
     try:
@@ -67,6 +81,19 @@ def no_overflow():
             yield
     except (FloatingPointError, np.linalg.LinAlgError) as error:
         raise ValueError(TOO_FAR_APART) from error
+
+
+@contextmanager
+def held_by(dtype, what="the numbers that come out"):
+    """Turn what a type of numbers cannot hold into a clear error."""
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError as error:
+        raise ValueError(
+            f"X has dtype {np.dtype(dtype).name}, which cannot hold {what}: give X as float64, or "
+            "scale what is large."
+        ) from error
 
 
 def rounding_of(dtype) -> float:

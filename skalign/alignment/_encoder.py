@@ -19,7 +19,7 @@ from .._utils._array_api import (
     is_finite,
     is_on_device,
 )
-from .._utils._validation import FLOATS, is_frame, noting_nan
+from .._utils._validation import FLOATS, is_frame, no_overflow, noting_nan
 from ._gaussian import Information, conditional_latents, squared_length
 from ._imputation import Shared
 from ._maps import Alignment
@@ -205,6 +205,7 @@ class Encoders:
         """Information between some modalities."""
         return Information.of(self.latent_cov, len(self.blocks), pattern)
 
+    @no_overflow()
     def mean_information(self, moments) -> float:
         """Mean information of rows, by :func:`latent_moments`."""
         total = sum(weight for _, weight in moments.values())
@@ -310,16 +311,19 @@ def check_latents(Z, n_components: int, least: int = 1, name="X"):
 # -- functions of rows, in memory or in chunks ---------------------------------------------------
 
 
+@no_overflow()
 def encoded_rows(table, encoders: Encoders):
     """Latents of the rows of a table."""
     return encoders.transform(read_array(table, encoders.blocks))
 
 
+@no_overflow()
 def imputed_rows(table, encoders: Encoders):
     """Rows of a table whose missing blocks are filled."""
     return encoders.impute(read_array(table, encoders.blocks))
 
 
+@no_overflow()
 def deviation_of_rows(table, encoders: Encoders, n_pairs: int):
     """Standard deviations of what is filled into the rows of a table."""
     X = read_array(table, encoders.blocks)
@@ -327,11 +331,13 @@ def deviation_of_rows(table, encoders: Encoders, n_pairs: int):
     return from_numpy(std, X, X.dtype) if is_on_device(X) else std.astype(X.dtype, copy=False)
 
 
+@no_overflow()
 def decoded_rows(table, encoders: Encoders):
     """Features of all modalities from a table of latents."""
     return encoders.inverse_transform(as_rows(np.asarray(table) if is_frame(table) else table))
 
 
+@no_overflow()
 def information_of_rows(table, encoders: Encoders):
     """Pointwise mutual information of the modalities of each row of a table."""
     X = read_array(table, encoders.blocks)
@@ -350,6 +356,7 @@ def information_of_rows(table, encoders: Encoders):
     return from_numpy(out, X, X.dtype)
 
 
+@no_overflow()
 def latent_moments(rows, encoders: Encoders):
     """Second moments of latents by what rows have, two modalities at least, and their weights."""
     X, weights = rows.X, np.ones(len(rows.X)) if rows.weights is None else rows.weights

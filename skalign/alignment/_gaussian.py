@@ -166,7 +166,7 @@ class Information:
 
     def of_rows(self, Z: np.ndarray) -> np.ndarray:
         """Of rows of latents (n, M k)."""
-        return self.constant - np.einsum("ij,ij->i", Z @ self.matrix, Z)
+        return self.constant - np.sum((Z @ self.matrix) * Z, axis=1)  # which tells of overflow
 
 
 @dataclass(frozen=True)
@@ -280,8 +280,12 @@ def conditional_latents(covariance: np.ndarray, sizes, given: list[int], wanted:
 
 
 def squared_length(covariance: np.ndarray, sizes, given: list[int], Z: np.ndarray) -> np.ndarray:
-    """Squared Mahalanobis lengths (n,) of latents (n, k) of some modalities."""
+    """Squared Mahalanobis lengths (n,) of latents (n, k) of some modalities.
+
+    Along axes without variance none is counted, those below zero by rounding among them.
+    """
     edges = np.cumsum([0, *sizes])
     rows = np.concatenate([np.arange(edges[m], edges[m + 1]) for m in given])
-    own = np.linalg.pinv(covariance[np.ix_(rows, rows)], rcond=RESOLUTION, hermitian=True)
-    return np.einsum("ij,ij->i", Z @ own, Z)
+    values, axes = np.linalg.eigh(covariance[np.ix_(rows, rows)])
+    kept = values > RESOLUTION * values.max(initial=0.0)
+    return np.sum((Z @ (axes[:, kept] / np.sqrt(values[kept]))) ** 2, axis=1)

@@ -32,6 +32,7 @@ import numpy as np
 from scipy.linalg import block_diag
 from sklearn.utils import check_random_state
 
+from .._utils._linalg import reciprocal
 from .._utils._validation import (
     TOO_FAR_APART,
     check_number,
@@ -439,9 +440,10 @@ def _signs(pairs, coefs):
     weights = np.zeros((len(pairs.moments.mean), coefs[0].shape[1]))
     for block, columns, c in zip(pairs.blocks, pairs.columns, coefs, strict=True):
         weights[columns] = block.scale[:, None] * c
+    weights *= reciprocal(np.abs(weights).max(axis=0))
     size = np.abs(weights)
-    balance, most = np.sum(weights * size**2, axis=0), np.sum(size**3, axis=0)
-    first = np.argmax(size >= (1 - CANCELS) * size.max(axis=0), axis=0)
+    balance, most = np.sum(weights**3, axis=0), np.sum(size**3, axis=0)
+    first = np.argmax(size >= 1 - CANCELS, axis=0)
     tied = np.abs(balance) <= CANCELS * most
     decides = np.where(tied, weights[first, np.arange(len(first))], balance)
     return np.where(decides < 0, -1.0, 1.0)

@@ -36,7 +36,9 @@ from .._utils._validation import (
     FLOATS,
     check_number,
     check_switch,
+    held_by,
     is_frame,
+    naming_row,
     no_overflow,
     restored_on_error,
     rounding_of,
@@ -214,7 +216,8 @@ class LatentGauge(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         template = _dask.template_of(X)
         options = {"dtype": accepted(template, FLOATS), "ensure_min_samples": int(template is X)}
-        Z = validate_data(self, template, reset=False, **options)
+        with naming_row(template):
+            Z = validate_data(self, template, reset=False, **options)
         function = partial(_mapped_rows, coef=self.coef_, intercept=self.intercept_)
         return _dask.map_rows(function, X, Z, len(self.coef_))
 
@@ -260,7 +263,8 @@ class LatentGauge(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         _dask.template_of(X)  # refuses what is no table
         X, y = _dask.computed(X), _dask.computed(y)
         options = {"dtype": accepted(X, FLOATS), "ensure_min_samples": 2}
-        Z = as_numpy(validate_data(self, X, **options))
+        with naming_row(X):
+            Z = as_numpy(validate_data(self, X, **options))
         if self.mixture is None:
             y = vector_as_numpy(y)
             check_consistent_length(Z, y)
@@ -440,4 +444,5 @@ def _mapped_rows(table, coef, intercept):
     """Latents of a table under an affine map."""
     table = np.asarray(table) if is_frame(table) else table
     Z = as_rows(check_array(table, dtype=accepted(table, FLOATS)))
-    return affine(Z, coef.T, np.zeros(coef.shape[1]), intercept)
+    with held_by(Z.dtype):
+        return affine(Z, coef.T, np.zeros(coef.shape[1]), intercept)

@@ -178,8 +178,9 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
             with either, than folds.
         """
         check_option("errors", self.errors, ("any", "independent"))
+        transfer = certificate._transfer_in(self.estimator, _OWNER)
         with restored_on_error(self.__dict__):
-            self._calibrate(X, y, groups)
+            self._calibrate(transfer, X, y, groups)
         return self
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
@@ -208,9 +209,8 @@ class ConformalTransfer(MetaEstimatorMixin, BaseEstimator):
         proba = _probas(self.estimator_, X, None, "target", self.classes_)
         return ~(proba < least)  # a row without the target has NaN
 
-    def _calibrate(self, X, y, groups):
-        """Fit the transfer, and keep what both modalities say of rows held out."""
-        transfer = certificate._transfer_in(self.estimator, _OWNER)
+    def _calibrate(self, transfer, X, y, groups):
+        """Fit the transfer, and ask it about rows held out."""
         prefit = isinstance(self.cv, str) and self.cv == "prefit"
         n_folds = 1 if prefit else certificate._number_of_folds(self.cv)
         check_in_memory(_OWNER, X=X, y=y, groups=groups)
@@ -288,6 +288,8 @@ def threshold_of_independent(labelled, pairs, coverage: float) -> float:
     confusion = np.zeros((n_classes, n_classes))
     np.add.at(confusion, (codes, said.argmax(axis=1)), weights)
     total = confusion.sum(axis=1, keepdims=True)
+    if coverage == 1:  # which no sample shows
+        return -np.inf
     if not total.all() or np.linalg.cond(confusion / total) > _INVERTIBLE:
         return -np.inf
     confusion, decided = confusion / total, source.argmax(axis=1)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._blocks import Blocks, presence, read_array
 from .._utils._array_api import accepted, as_numpy, as_rows, from_numpy
 from .._utils._rows import row_blocks, take_rows
-from .._utils._validation import FLOATS, check_switch, noting_nan
+from .._utils._validation import FLOATS, check_switch, held_by, no_overflow, noting_nan
 from ._target import Leverage, TargetModel, leverage_of
 
 # Rows that are predicted at a time, or more.
@@ -106,7 +106,8 @@ class ModalityRegressor(RegressorMixin, BaseEstimator):
         mean, std = self._predict(X, return_std)
         flat = np.ndim(self.intercept_) == 0
         mean, std = (part[:, 0] if flat else part for part in (mean, std))
-        mean, std = (from_numpy(part.astype(X.dtype), X, X.dtype) for part in (mean, std))
+        with held_by(X.dtype):
+            mean, std = (from_numpy(part.astype(X.dtype), X, X.dtype) for part in (mean, std))
         return (mean, std) if return_std else mean
 
     @classmethod
@@ -124,6 +125,7 @@ class ModalityRegressor(RegressorMixin, BaseEstimator):
             regressor.feature_names_in_ = names
         return regressor
 
+    @no_overflow()
     def _predict(self, X, with_std: bool):
         """Means and deviations, float64 (n, q), of rows; zeros where no deviation is wanted."""
         leverage = Leverage(
@@ -182,5 +184,6 @@ def predicted(table, predictor: Predictor):
             stacklevel=5,
         )
     out = np.hstack([mean, std]) if predictor.with_std else mean
-    out = out.astype(X.dtype)
+    with held_by(X.dtype):
+        out = out.astype(X.dtype)
     return from_numpy(out[:, 0] if out.shape[1] == 1 and predictor.flat else out, X, X.dtype)

@@ -16,6 +16,7 @@ from .._utils._labels import check_groups
 from .._utils._validation import (
     check_switch,
     column_names,
+    held_by,
     is_frame,
     noting_width,
     requesting,
@@ -30,6 +31,7 @@ from ._modality_regressor import ModalityRegressor, Predictor, predicted
 from ._source import (
     HeldOut,
     Labelled,
+    check_all_known,
     default_regressor,
     fit_source,
     held_out,
@@ -250,6 +252,30 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         both = collections.map_rows(apply, X, table, 2 * q)
         return (both[:, 0], both[:, 1]) if flat else (both[:, :q], both[:, q:])
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² of `predict`; of several outputs their mean.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Blocks of all modalities side by side; a missing block is NaN.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers, for every row.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If a row has no number.
+        """
+        check_all_known(y)
+        return super().score(X, y, sample_weight)
+
     def get_metadata_routing(self) -> MetadataRouter:
         """Tell which metadata goes where; see scikit-learn's user guide on metadata routing.
 
@@ -329,6 +355,9 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         params = {key: np.asarray(vector_as_numpy(v))[labelled] for key, v in params.items()}
         columns, own = blocks.columns[m], (y[labelled], seen.weights[labelled])
         block, default = select(table, columns, labelled), self.estimator is None
+        if (dtype := np.asarray(block).dtype).kind == "f":  # to which estimators cast y
+            with held_by(dtype, "y"):
+                y[labelled].astype(dtype)
         apart = params.get("groups") if groups is None else groups[labelled]
         labels = Labelled(block, seen.source[labelled], *own, params, flat, default, apart)
         fit_source(estimator, labels, blocks.names[m])

@@ -39,8 +39,9 @@ class Rows:
 
     @property
     def penalties(self) -> np.ndarray:
-        """Penalties that are tried, the weights being of sum one."""
-        return PENALTIES * (self.values @ self.values) / len(self.share)
+        """Penalties that are tried, the weights being of sum one; where no row differs any do."""
+        size = self.values @ self.values
+        return PENALTIES * (size / len(self.share) if size else 1.0)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def spanned(points, weights) -> Rows:
     share = weights / weights.sum()
     mean = share @ points
     left, values, right = thin_svd(np.sqrt(share)[:, None] * (points - mean))
-    kept = values**2 > NEGLIGIBLE * max(values[0] ** 2, np.finfo(float).tiny)
+    kept = values**2 > NEGLIGIBLE * max(np.max(values, initial=0.0) ** 2, np.finfo(float).tiny)
     return Rows(left[:, kept], values[kept], right[kept], mean, share)
 
 

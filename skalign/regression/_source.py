@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._blocks import select
 from .._utils._array_api import vector_as_numpy
+from .._utils._labels import is_blank
 from .._utils._linalg import reciprocal
 from .._utils._quiet import quietly
 from .._utils._rows import different_rows, own_order
@@ -77,6 +78,17 @@ def known_responses(y, n: int):
             "one model for each output, or mark the row as unlabelled by NaN in all."
         )
     return y, flat
+
+
+def check_all_known(y) -> None:
+    """Raise where a row to score has no response."""
+    values = np.asarray(vector_as_numpy(y), dtype=object)
+    blank = np.array([any(map(is_blank, np.ravel(row))) for row in values], dtype=bool)
+    if blank.any():
+        raise ValueError(
+            f"y has no number for {blank.sum()} of {len(blank)} rows, the first is row "
+            f"{blank.argmax()}: score rows that have one."
+        )
 
 
 def default_regressor():

@@ -116,7 +116,7 @@ class Pairing:
 def transfer_task(known: Known, eps: float, worth: float | None) -> tuple[TargetTask, Pairing]:
     """The different pairs, and rows labelled in the target, each ``worth`` so much of a pair.
 
-    None leaves the latter out.
+    None, and nothing, leave the latter out.
     """
     n, q = known.said.shape
     first, weights, inverse = different_rows(
@@ -135,7 +135,7 @@ def transfer_task(known: Known, eps: float, worth: float | None) -> tuple[Target
     responses = np.hstack([known.said, *known.said_by_folds])[first]
     points, pairs = known.target[first], np.argsort(order)[inverse]
     labelled, places = np.flatnonzero(np.isfinite(known.alone_y[:, 0])), np.zeros(0, dtype=int)
-    if worth is None:
+    if not worth:
         labelled = labelled[:0]
     if len(labelled):
         blocks = known.alone, known.alone_y

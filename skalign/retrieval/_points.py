@@ -21,6 +21,7 @@ from scipy.spatial.distance import cdist
 from .._blocks import Blocks, presence, read_array
 from .._utils._array_api import affine, as_numpy
 from .._utils._rows import row_blocks
+from .._utils._validation import no_overflow
 from ..metrics._retrieval import reciprocal_ranks
 from ._neighbors import nearest
 
@@ -57,6 +58,8 @@ class Variates:
             maps = tuple(t.T @ coefs[m] for t, m in zip(turns, roles, strict=True))
         else:
             maps = tuple(coefs[m] for m in roles)
+        if not len(r):  # a modality whose latents do not vary: nothing is shared
+            r, maps = np.zeros(1), tuple(np.zeros((1, coefs[m].shape[1])) for m in roles)
         gap = np.clip(1 - r, RESOLUTION, 1.0)
         return cls(maps, (np.ones(len(gap)), np.ones(len(gap))), gap)
 
@@ -152,6 +155,7 @@ class Encoding:
         """Of the points."""
         return len(self.coef) + 2 * (self.metric == "cosine")
 
+    @no_overflow()
     def points(self, table, every: bool = False) -> np.ndarray:
         """Points (n, n_dimensions); NaN where a row lacks the modality, an error if ``every``."""
         X = read_array(table, self.blocks)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import logsumexp
+from scipy.special import softmax
 
 from .._utils._linalg import oas_shrinkage
 
@@ -105,4 +105,4 @@ def responsibilities(Z, components: GaussianComponents) -> np.ndarray:
     """Posterior probabilities of the components, shape (n, K)."""
     with np.errstate(divide="ignore"):  # a component without weight is never chosen
         joint = log_density(Z, components) + np.log(components.weights)
-    return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    return softmax(joint, axis=1)  # of sum one, however far away

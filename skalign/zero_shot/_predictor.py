@@ -7,6 +7,7 @@ import numpy as np
 
 from .._blocks import Blocks, presence, read_array
 from .._utils._array_api import affine, as_numpy, from_numpy
+from .._utils._validation import no_overflow
 from ._von_mises_fisher import Sphere, log_posterior
 
 
@@ -31,8 +32,9 @@ class ZeroShotPredictor:
             out = np.tile(np.log(self.class_prior), (len(has), 1))
         missing = int((~has).sum())
         if missing < len(has):
-            Z = as_numpy(affine(self.blocks.take(X, self.target), self.coef.T, self.mean))
-            U = self.sphere.of_targets(Z[has].astype(np.float64, copy=False))
+            with no_overflow():
+                Z = as_numpy(affine(self.blocks.take(X, self.target), self.coef.T, self.mean))
+                U = self.sphere.of_targets(Z[has].astype(np.float64, copy=False))
             out[has] = log_posterior(U, self.directions, self.concentration, self.class_prior)
         if missing:
             warnings.warn(

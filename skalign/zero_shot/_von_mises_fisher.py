@@ -78,6 +78,8 @@ class Sphere:
 
 
 def _normalized(vectors):
+    size = np.abs(vectors).max(axis=1, keepdims=True)
+    vectors = vectors / np.maximum(size, TINY)  # whose squares neither overflow nor vanish
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(length, TINY)
 

@@ -401,3 +401,26 @@ def test_information_is_of_pairs():
     X[7, 2:] = np.nan
     with pytest.raises(ValueError, match="row 7 has the modality 'a' alone"):
         aligner.score_samples(X)
+
+
+@pytest.mark.parametrize("method", ["score", "score_samples"])
+def test_pairs_whose_information_overflows_are_refused(method):
+    """Far beyond all that was learned from; nothing infinite is told of them."""
+    X = np.random.default_rng(0).normal(size=(40, 4))
+    X[:, 2:] += X[:, :2]
+    aligner = NullSpaceAligner(1, modalities=[2, 2]).fit(X)
+    with pytest.raises(ValueError, match="scale the features"):
+        getattr(aligner, method)(1e200 * X)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_does_not_decide_signs(seed):
+    """Two features that disagree have weights as skew as their negatives: one rule, any layout."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(30, 1))
+    X = np.hstack([x, -x + 0.5 * rng.normal(size=(30, 1))])
+    usual = NullSpaceAligner(1, modalities=[1, 1]).fit(X)
+    assert usual.encoders_[0].coef_[0, 0] > 0
+    for other in (np.asfortranarray(X), X[rng.permutation(30)], 3e5 * X, X + 7):
+        again = NullSpaceAligner(1, modalities=[1, 1]).fit(other)
+        assert again.encoders_[0].coef_[0, 0] > 0

@@ -8,7 +8,12 @@ from scipy.linalg import block_diag
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 
-from skalign.alignment._gaussian import Information, Matching, conditional_latents
+from skalign.alignment._gaussian import (
+    Information,
+    Matching,
+    conditional_latents,
+    squared_length,
+)
 
 relaxed = settings(deadline=None)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -207,3 +212,29 @@ def test_distances_tell_how_well_queries_match(rng, n_modalities, k):
     pair = Information.of(cov[np.ix_(both, both)], 2)
     expected = [pair.of_rows(np.hstack([np.tile(q, (6, 1)), G])) for q in Q]
     np.testing.assert_allclose(matching.information(Q, distances), expected, rtol=1e-5, atol=1e-5)
+
+
+@relaxed
+@given(generators, st.integers(2, 4), widths)
+def test_lengths_are_those_of_mahalanobis(rng, n_modalities, k):
+    """Of the latents of some modalities, by the covariance of these."""
+    cov = covariance(rng, n_modalities * k, decades=1)
+    Z = rng.normal(size=(5, (n_modalities - 1) * k))
+    mine = np.arange((n_modalities - 1) * k)
+    inverse = np.linalg.inv(cov[np.ix_(mine, mine)])
+    found = squared_length(cov, [k] * n_modalities, list(range(n_modalities - 1)), Z)
+    expected = cdist(Z, np.zeros((1, len(mine))), "mahalanobis", VI=inverse)[:, 0] ** 2
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@relaxed
+@given(generators, st.integers(2, 5), st.floats(1e-10, 1e-6))
+def test_lengths_are_never_negative(rng, k, rounding):
+    """Nor where a covariance has an eigenvalue below zero by rounding."""
+    axes = np.linalg.qr(rng.normal(size=(k, k)))[0]
+    cov = (axes * np.append(-rounding, rng.uniform(0.5, 2, size=k - 1))) @ axes.T
+    Z = 1e80 * rng.normal(size=(4, k))
+    found = squared_length(cov, [k], [0], Z)
+    assert (found >= 0).all()
+    moved = Z + rng.normal() * axes[:, 0]
+    np.testing.assert_allclose(squared_length(cov, [k], [0], moved), found)

@@ -416,6 +416,18 @@ def test_bad_input(case):
         LatentGauge(**options).fit(Z, y)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_row_that_is_not_finite_is_named(value):
+    """At the fit and afterwards."""
+    Z = np.random.default_rng(0).normal(size=(20, 2))
+    gauge = LatentGauge().fit(Z, Z)
+    bad = Z.copy()
+    bad[7, 1] = value
+    for call in (lambda: LatentGauge().fit(bad, Z), lambda: gauge.transform(bad)):
+        with pytest.raises(ValueError, match=r"(NaN|infinity).*: row 7"):
+            call()
+
+
 def test_bad_latents():
     """Too few directions for a mixture or for classes, too large, NaN, too few columns."""
     flat = np.column_stack([Z[:, :2], Z[:, 0]])

@@ -158,3 +158,31 @@ def test_columns_that_are_no_numbers_are_named_as_the_trouble(other):
     with pytest.raises((TypeError, ValueError), match="BlockImputer takes numbers only"):
         BlockImputer(modalities=modalities).fit(X)
     BlockImputer(modalities=modalities).fit(X[list("abcdefg")])
+
+
+def test_a_fit_that_refuses_leaves_no_trace():
+    """A new imputer stays new; one that was fitted fills as before."""
+    X = scattered(np.random.default_rng(0))
+    empty = X.copy()
+    empty[:, 5] = np.nan
+    new = BlockImputer(modalities=WIDTHS)
+    with pytest.raises(ValueError, match="no value in column 5"):
+        new.fit(empty)
+    assert vars(new) == vars(BlockImputer(modalities=WIDTHS))
+    fitted = BlockImputer(modalities=WIDTHS).fit(X)
+    before = fitted.transform(X)
+    with pytest.raises(ValueError, match="no value in column 5"):
+        fitted.fit(empty)
+    np.testing.assert_array_equal(fitted.transform(X), before)
+
+
+def test_rows_of_single_precision_beside_features_beyond_it():
+    """What they cannot hold is refused in words, not filled in as infinity."""
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    X[:, 2:] = X[:, :2] * 1e60
+    aligner = NullSpaceAligner(1, modalities=[2, 2]).fit(X)
+    rows = np.full((2, 4), np.nan, dtype=np.float32)
+    rows[:, :2] = 1
+    with pytest.raises(ValueError, match="scale the features"):
+        aligner.impute(rows)
+    assert np.isfinite(aligner.impute(rows.astype(np.float64))).all()

@@ -220,3 +220,17 @@ def test_labelled_pairs_calibrate_by_halves():
     assert len(sets.labelled_proba_) + len(sets.target_proba_) == 300
     assert len(sets.target_proba_) == 150
     assert sets.n_features_in_ == 11
+
+
+def test_a_fit_that_refuses_leaves_no_trace(data):
+    """A new one stays new; one that was fitted gives the sets that it gave."""
+    X, y, _ = data
+    rows = np.r_[:60, 400:460, 800:820]
+    sets = ConformalTransfer(transfer(), cv=2, random_state=0)
+    with pytest.raises(ValueError, match="ConformalTransfer has"):
+        sets.fit(X[rows], y[rows], groups=np.zeros(140))
+    assert vars(sets).keys() == vars(ConformalTransfer(transfer())).keys()
+    before = sets.fit(X[rows], y[rows]).predict_set(X[800:])
+    with pytest.raises(ValueError, match="ConformalTransfer has"):
+        sets.fit(X[rows], y[rows], groups=np.zeros(140))
+    np.testing.assert_array_equal(sets.predict_set(X[800:]), before)

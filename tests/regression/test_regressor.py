@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -23,6 +24,7 @@ from skalign import (
     NullSpaceAligner,
     stack_modalities,
 )
+from skalign.regression._task import Known, transfer_task
 
 WIDTHS = 12, 30
 NAMES = {"old": slice(0, 12), "new": slice(12, 42)}
@@ -419,3 +421,57 @@ def test_each_step_is_printed(capsys):
     assert "source: 120 labelled rows of 150" in capsys.readouterr().out
     regressor().fit(*training(*DATA))
     assert capsys.readouterr().out == ""
+
+
+def test_a_score_wants_a_number_for_every_row():
+    """The first row without one is named."""
+    X, y = training(*DATA)
+    y = np.where(np.arange(len(y)) < 3, y, np.nan)
+    model = regressor().fit(*training(*DATA))
+    with pytest.raises(ValueError, match=rf"no number for {len(y) - 3} of {len(y)} rows.* row 3"):
+        model.score(X, y)
+    truth = np.arange(len(X) - 120.0)
+    assert model.score(X[120:], truth) == r2_score(truth, model.predict(X[120:]))
+
+
+def test_numbers_beyond_single_precision_are_refused_there():
+    """And told to rows of double precision."""
+    X, y = training(*DATA)
+    model = regressor().fit(X, 1e60 * y)
+    assert np.isfinite(model.predict(X[120:])).all()
+    target = X[120:, model.aligner_.modality_columns_[model.target_]].astype(np.float32)
+    with pytest.raises(ValueError, match="float32, which cannot hold"):
+        model.predict(X[120:].astype(np.float32))
+    with pytest.raises(ValueError, match="float32, which cannot hold"):
+        model.target_regressor_.predict(target)
+
+
+def test_labels_that_are_worth_nothing_are_left_out():
+    """As if there were none; a weight of zero would be divided by."""
+    rng = np.random.default_rng(0)
+    source, target, alone = (rng.normal(size=(n, 2)) for n in (8, 8, 3))
+    said, nothing = rng.normal(size=(8, 1)), np.full((8, 1), np.nan)
+    known = Known(
+        source, target, np.ones(8), said, said[None], nothing, np.zeros(8, dtype=int),
+        alone, np.ones(3), rng.normal(size=(3, 1)),
+    )  # fmt: skip
+    without, none = transfer_task(known, 1e-16, None), transfer_task(known, 1e-16, 0.0)
+    for name, value in vars(without[0]).items():
+        np.testing.assert_array_equal(getattr(none[0], name), value)
+    assert len(transfer_task(known, 1e-16, 0.5)[0].weights) == 11
+
+
+def test_rows_beyond_all_that_squares_are_refused():
+    """A deviation would be infinite there."""
+    model = regressor().fit(*training(*DATA))
+    far = np.full((1, 42), 1e200)
+    with pytest.raises(ValueError, match="scale the features"):
+        model.predict(far, return_std=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_labels_beyond_the_precision_of_rows_are_refused(dtype):
+    """The source would cast them to infinity."""
+    X, y = training(*DATA)
+    with pytest.raises(ValueError, match=rf"X has dtype {np.dtype(dtype).name}.* cannot hold y"):
+        regressor(LinearRegression()).fit(pd.DataFrame(X.astype(dtype)), 1e60 * y)

@@ -90,3 +90,14 @@ def test_more_components_than_there_are_change_nothing():
     path = pls_path(spanned(X, np.ones(30)), Y)
     assert np.isfinite(path.coefs).all()
     np.testing.assert_allclose(path.residuals[-1], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("d", [2, 20])
+def test_rows_that_do_not_differ_have_penalties(d):
+    """Any of them: nothing but the mean is learned, in numbers."""
+    rows = spanned(np.ones((5, d)), np.ones(5))
+    assert (rows.penalties > 0).all()
+    responses = np.arange(5.0)[:, None]
+    path = ridge_path(rows, responses)
+    left_out = (responses - responses.mean()) / (1 - 1 / 5)
+    np.testing.assert_allclose(path.residuals, np.tile(left_out, (len(rows.penalties), 1, 1)))

@@ -17,6 +17,7 @@ import skalign
 from skalign import CrossModalRetriever, NullSpaceAligner, stack_modalities
 from skalign.datasets import make_paired_gaussians
 from skalign.metrics import mean_reciprocal_rank, recall_at_k
+from skalign.retrieval._points import Variates
 
 DATA = make_paired_gaussians(360, n_features=(7, 9), n_latent=5, noise=0.3, random_state=0)
 TRAIN, TEST = DATA.X[:240], DATA.X[240:]
@@ -422,3 +423,12 @@ def test_bad_rows(fitted):
     assert "skalign.stack_modalities" in "".join(caught.value.__notes__)
     rows = stack_modalities(TEST[:, :7], None, widths=(7, 9))
     np.testing.assert_array_equal(fitted.kneighbors(rows)[1], fitted.kneighbors(TEST)[1])
+
+
+@pytest.mark.parametrize("metric", ["likelihood", "cosine"])
+def test_a_query_whose_latents_do_not_vary_finds_all_alike(metric):
+    """Nothing is shared then, and no component is left that is worth anything."""
+    variates = Variates.of([np.ones((1, 2)), np.ones((1, 3))], np.diag([0.0, 1.0]), (0, 1))
+    assert variates.gap.tolist() == [1.0]
+    assert [coef.shape for coef in variates.coefs] == [(1, 2), (1, 3)]
+    assert np.isfinite(variates.scales(metric)).all()

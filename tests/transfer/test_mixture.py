@@ -104,6 +104,14 @@ def test_responsibilities_far_away(tied):
     assert_probabilities(responsibilities(Z, components), (3, 3))
 
 
+@pytest.mark.parametrize("far", [1e5, 1e7])
+def test_responsibilities_sum_to_one_however_far_away(far):
+    """Where log densities have lost the digits that tell components apart."""
+    components = GaussianComponents(np.full(2, 0.5), np.array([[0.0], [1e-9]]), np.eye(1))
+    Z = far * np.random.default_rng(0).normal(size=(50, 1))
+    np.testing.assert_allclose(components.predict_proba(Z).sum(axis=1), 1, rtol=1e-14)
+
+
 def test_a_component_without_weight_is_never_chosen():
     """Not even at its own mean, and without a warning."""
     components = GaussianComponents(np.array([1.0, 0.0]), np.array([[0.0], [5.0]]), np.eye(1))

@@ -212,3 +212,11 @@ def test_reciprocal_of_zero_is_zero(values):
     expected = [1 / value if value else 0.0 for value in values]
     np.testing.assert_array_equal(reciprocal(scale), expected)
     np.testing.assert_array_equal(scale, values)
+
+
+@pytest.mark.parametrize("shape", [(2, 9), (9, 2)])
+def test_thin_svd_of_nothing_but_zeros(shape):
+    """Wide or tall, it gives zeros back."""
+    left, values, right = thin_svd(np.zeros(shape))
+    assert not values.any()
+    np.testing.assert_array_equal(left * values @ right, np.zeros(shape))

@@ -117,3 +117,11 @@ def test_alike():
     assert vmf.alike(D) is None
     assert vmf.alike(D[:1]) is None
     assert vmf.alike(D[[0, 1, 2, 1, 0]]) == (0, 4)
+
+
+@pytest.mark.parametrize("power", [-200, 0, 200])
+def test_a_direction_does_not_depend_on_the_length(power):
+    """Nor where squares of the length overflow, or vanish."""
+    vectors = np.random.default_rng(0).normal(size=(20, 3))
+    expected = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(vmf._normalized(vectors * 10.0**power), expected, rtol=1e-12)
