@@ -88,7 +88,7 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         brought to length one. Only where classes were distilled on the whole of three features or
         more, and these do not plainly harm, or help, of 4000 pairs or more.
     tree_roots_, tree_features_, tree_thresholds_, tree_children_, tree_values_ : ndarray
-        A random forest of class probabilities, over the nodes of all of its trees: where trees
+        A forest of class probabilities, over the nodes of all of its trees: where trees
         start; the feature that a node looks at, its threshold, and the nodes that follow at most
         there and beyond, of shape (2, n_nodes), leaves themselves; class probabilities of shape
         (n_nodes, n_classes). Only where classes were distilled from 30 pairs or more, on the whole
