@@ -87,7 +87,7 @@ CASES = {
     ),
 }
 # Points of interruption, of fits that take long.
-POINTS = {"labels": 50, "mixture": 14, "available": 14, "sets": 6}
+POINTS = {"labels": 50, "mixture": 8, "available": 8, "sets": 4}
 every_estimator = pytest.mark.parametrize("case", CASES)
 
 

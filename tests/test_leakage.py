@@ -359,6 +359,19 @@ def test_sets_are_calibrated_on_rows_that_nobody_has_seen():
     assert held[-1] - held[0] <= 19
 
 
+def test_correlations_of_partners_are_those_of_pairs_held_out():
+    """Of unrelated pairs they are small, however well the retriever knows its own rows."""
+    held, learned_from, own = [], [], []
+    for seed in range(6):
+        rows = np.random.default_rng(seed).normal(size=(60, 40))
+        model = CrossModalRetriever(NullSpaceAligner(shrinkage=0.2)).fit(rows)
+        held.append(model.correlations_.max())
+        learned_from.append(model.aligner_.correlations_.max())
+        own.append(model.score(rows))
+    assert np.mean(held) < 0.35 < np.mean(learned_from)
+    assert np.mean(own) > 0.4  # by chance it would be .08
+
+
 class Witness(TransformerMixin, BaseEstimator):
     """Passes rows on, and counts those that it is asked about and has been fitted to."""
 

@@ -107,8 +107,8 @@ class CrossModalTransferRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstima
         R² between what the source says of the pairs and what the target says of them, each pair
         left out in turn; along a chain, between the modality before the target and the target.
         Where it is zero or less, and no label of the target tells otherwise, the mean is
-        predicted, and `fit` warns. That is a rule and no test: about a fifth of unrelated pairs
-        pass it, more of few pairs with many columns; `fit` with ``groups`` tests.
+        predicted, and `fit` warns. That is a rule and no test: one in six of unrelated pairs pass
+        it, more where these are few or follow each other; `fit` with ``groups`` tests.
     source_mse_ : float or ndarray of shape (n_outputs,)
         Mean squared error of the source regressor on labelled rows held out; of one that is
         frozen on labelled rows. Only where there are any.
