@@ -8,8 +8,8 @@ discriminants of directions,
 of standardized features :math:`u` less their mean :math:`\bar u` over the row: an offset or a gain
 of the whole row does not show in them. The other is a forest of soft labels, for classes that
 neither hyperplanes nor smooth kernels tell apart: each tree is grown on a bootstrap of the pairs,
-the best of splits drawn at random (Geurts, Ernst & Wehenkel 2006), and a leaf says the mean of its
-soft labels. What the forest says of a pair is the mean of those trees that have not drawn it, so
+every other one by the best of splits drawn at random (Geurts, Ernst & Wehenkel 2006), and a leaf
+says the mean of its soft labels. What the forest says of a pair is the mean of those trees that have not drawn it, so
 that it stands beside leave-one-out discriminants. What predicts is the mean of all,
 
 .. math:: p(c \mid x_2) \propto \Bigl( \tfrac13 \sum_v p_v(c \mid x_2) \Bigr)^\beta ,
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 from sklearn import config_context
-from sklearn.tree import ExtraTreeRegressor
+from sklearn.tree import DecisionTreeRegressor
 
 from .._utils._rows import row_blocks, spread_rows
 from ._discriminant import (
@@ -40,6 +40,8 @@ from ._kernel import Options, calibrate, of_features, pooled_model
 from ._task import OtherViews, TargetModel, TransferTask
 
 TREES = 30
+# The best of all splits finds what is local; the best of random ones is smoother, and quick.
+SPLITTERS = "best", "random"
 # Pairs that a forest is grown on, evenly spread, where there are more.
 MOST_ROWS = 10_000
 # Pairs in a leaf, at least: one alone is as wrong as the source.
@@ -203,14 +205,18 @@ def forest_of(points, resp, weights):
 
 
 def _grown(X, labels, weights):
-    """Trees with splits at random, and how often each has drawn a pair."""
+    """Trees, and how often each has drawn a pair."""
     (n, d), rng = X.shape, np.random.default_rng(0)
     most, trees = min(d, max(FEW, int(np.sqrt(d)))), []
     drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(TREES)]
     with config_context(skip_parameter_validation=True):  # the same for every tree
         for number, times in enumerate(drawn):
-            options = {"min_samples_leaf": LEAF, "max_features": most, "random_state": number}
-            tree = ExtraTreeRegressor(**options)
+            tree = DecisionTreeRegressor(
+                splitter=SPLITTERS[number % 2],
+                min_samples_leaf=LEAF,
+                max_features=most,
+                random_state=number,
+            )
             tree.fit(X, labels, sample_weight=weights * times, check_input=False)
             trees.append(tree)
     return trees, drawn
