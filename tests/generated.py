@@ -1,10 +1,11 @@
 """Many cases: ``python tests/generated.py --cases 200000 --seed 0 --output generated.json``.
 
 Each case draws paired data and an estimator by its number and the seed, out of the space that
-hypothesis searches (`skalign.testing.random_paired_data`), and calls all its methods; see
-`drivers`. ``--case 1234`` runs one again. What is printed: cases of each estimator, fits and calls
-that were answered and refused, and failures, which make the exit status 1: NaN or infinity,
-exceptions that explain nothing, inputs that were changed, fits that refuse and leave a trace.
+hypothesis searches (`skalign.testing.random_paired_data`; hypothesis itself would take longer to
+draw), and calls all its methods; see `drivers`. ``--case 1234`` runs one again. What is printed:
+cases of each estimator, fits and calls that were answered and refused, and failures, which make
+the exit status 1: NaN or infinity, exceptions that explain nothing, inputs that were changed, fits
+that refuse and leave a trace.
 """
 
 import argparse

@@ -25,11 +25,19 @@ PARAMETERS = (
     "target|predict_from"
 )
 CLEAR = re.compile(
-    rf"modality '?\w+|\brow \d+|\bblock \d+|\bwidths\b|\bsample_weight\b|\b({PARAMETERS})=|"
-    r"X has (no pairs|one pair|no prototypes)|Found array with \d+ sample|no block is given|"
-    r"scale the features|\b(y|class_means) has (no |\d+ )|span \d+ of \d+ dimensions|"
-    r"prototypes \d+ and \d+\b|y mixes labels of types|X has dtype|needs \d+ at least|"
-    r"n_neighbors <= "
+    "|".join(
+        [
+            rf"\b({PARAMETERS})=|\bsample_weight\b|\bwidths\b",
+            r"modality '?\w+|\brow \d+|\bblock \d+",
+            r"X has (no pairs|one pair|no prototypes)|has \d+ pairs:|Found array with \d+ sample",
+            r"no block is given|finds no row to test|needs \d+ at least",
+            r"scale the features|X has dtype",
+            r"\b(y|class_means) has (no |\d+ )|y mixes labels of types",
+            r"span \d+ of \d+ dimensions|prototypes \d+ and \d+\b",
+            # of scikit-learn's own
+            r"n_neighbors <= |\bn_splits=",
+        ]
+    )
 )
 # What a clear warning says was done.
 DONE = (

@@ -11,6 +11,7 @@ import pytest
 from drivers import DRIVERS, Case, Finding
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 from strategies import cases, outcome, seeds
 
@@ -24,7 +25,7 @@ from skalign import (
     NullSpaceAligner,
     ZeroShotClassifier,
 )
-from skalign.model_selection import ConformalTransfer
+from skalign.model_selection import ConformalTransfer, TransferSplit, permutation_test
 from skalign.testing import PairedData, paired_data
 
 
@@ -258,6 +259,41 @@ def test_a_gauge_undoes_any_invertible_map(data, seed, fit_intercept):
     np.testing.assert_allclose(gauge.transform(hidden), truth, atol=1e-6)
     back = gauge.inverse_transform(truth)
     np.testing.assert_allclose(back, hidden, atol=1e-6 * np.abs(hidden).max())
+
+
+@cases(40)
+@given(paired_data(), st.integers(1, 9))
+def test_a_pvalue_is_a_rank(data, n):
+    """Among the score and those of permutations: at least one of all, at most all of them."""
+    modalities = list(data.widths)
+    found = outcome(
+        lambda: permutation_test(
+            data.X, modalities=modalities, groups=data.groups, n_permutations=n, random_state=0
+        )
+    )
+    if found is None:
+        return
+    score, others, pvalue = found
+    assert np.isfinite(score) and np.isfinite(others).all() and len(others) == n
+    rank = pvalue * (n + 1)
+    assert 1 <= round(rank) <= n + 1
+    np.testing.assert_allclose(rank, round(rank))
+
+
+@cases(40)
+@given(paired_data(), st.sampled_from([2, 3]))
+def test_a_row_is_tested_once_at_most(data, n_folds):
+    """All others train; those that are tested have the target and a label."""
+    splitter = TransferSplit(KFold(n_folds), modalities=list(data.widths))
+    folds = outcome(lambda: list(splitter.split(data.X, data.y)))
+    if folds is None:
+        return
+    tested = np.concatenate([test for _, test in folds])
+    assert len(np.unique(tested)) == len(tested)
+    assert data.known[tested].all()
+    assert np.isfinite(data.rows[tested][:, data.blocks[1]]).all()
+    for train, test in folds:
+        assert len(np.intersect1d(train, test)) == 0
 
 
 # -- the rule itself can fail ---------------------------------------------------------------------

@@ -139,7 +139,7 @@ def guard_of(task: TargetTask, unit):
     rows = spanned(points, weights)
     path = ridge_path(rows, left * values)  # squared errors are those of the columns
     press = np.einsum("n,pnk->p", rows.share, path.residuals**2)
-    floor = max(press.max(), np.finfo(float).tiny) * NEGLIGIBLE**2
+    floor = max(press.max() * NEGLIGIBLE**2, np.finfo(float).tiny)
     return -GUARD * min(task.n_pairs, GUARDED) / 2 * np.log(np.maximum(press, floor))
 
 

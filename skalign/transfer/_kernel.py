@@ -221,7 +221,7 @@ class DistilledModel:
         unit = np.linalg.norm(coef, axis=0)
         used = unit > 0
         axes = np.divide(coef, unit, out=np.zeros_like(coef), where=used)
-        tilt = np.abs(axes @ axes.T - np.eye(len(axes))).max()
+        tilt = np.abs(axes @ axes.T - np.eye(len(axes))).max(initial=0.0)
         if len(axes) < used.sum() or tilt > ORTHONORMAL:
             return None
         landmarks = self.landmarks @ axes

@@ -340,7 +340,7 @@ def gaussian_models(mixture, encoders, X, wanted, resp, class_proba, weights, gi
         prior = weights[rows] @ resp[rows] @ class_proba / weights[rows].sum()
         if given is not None:
             times = class_proba @ np.divide(
-                given, prior, out=np.zeros_like(prior), where=prior > 0
+                given, prior, out=np.zeros_like(prior), where=prior > TINY
             )
             scaled = components.weights * times
             components, prior = replace(components, weights=scaled / scaled.sum()), given

@@ -24,6 +24,7 @@ from skalign import (
     NullSpaceAligner,
     stack_modalities,
 )
+from skalign.regression._target import TargetTask, guard_of
 from skalign.regression._task import Known, transfer_task
 
 WIDTHS = 12, 30
@@ -475,3 +476,21 @@ def test_labels_beyond_the_precision_of_rows_are_refused(dtype):
     X, y = training(*DATA)
     with pytest.raises(ValueError, match=rf"X has dtype {np.dtype(dtype).name}.* cannot hold y"):
         regressor(LinearRegression()).fit(pd.DataFrame(X.astype(dtype)), 1e60 * y)
+
+
+def test_a_source_that_does_not_vary_guards_nothing():
+    """Its columns say the same of every penalty, in numbers."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(6, 3))
+    task = TargetTask(
+        points,
+        np.ones(6),
+        rng.normal(size=(6, 1)),
+        1,
+        6,
+        np.zeros((6, 2)),
+        np.zeros(3),
+        np.ones(3),
+    )
+    said = guard_of(task, np.ones(3))
+    assert np.isfinite(said).all() and np.ptp(said) == 0

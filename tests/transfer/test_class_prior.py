@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.transfer._kernel import log_prior
+from skalign.transfer._mixture import gaussian_models
 
 few = settings(max_examples=30, deadline=None)
 
@@ -146,3 +147,20 @@ def test_what_is_no_prior_is_refused(prior):
     """With the name of the parameter."""
     with pytest.raises(ValueError, match="class_prior"):
         fitted([30, 30], class_prior=prior)
+
+
+@pytest.mark.parametrize("rare", [0.0, 1e-310, 1e-200])
+def test_a_class_that_components_all_but_exclude_has_a_finite_share(rare):
+    """Whatever share is given to it: the ratio of both would overflow."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 4))
+    X[:, 2:] += X[:, :2]
+    encoders = NullSpaceAligner(2, modalities=[2, 2]).fit(X)._encoders
+    resp = np.eye(2)[rng.integers(2, size=40)]
+    proba = np.array([[0.5, 0.5 - rare, rare], [0.3, 0.7 - rare, rare]])
+    given = np.full(3, 1 / 3)
+    mixture, weights = GaussianMixture(2), np.ones(40)
+    model = gaussian_models(mixture, encoders, X, [1], resp, proba, weights, given)[1]
+    shares = model.predictor.components.weights
+    assert (shares > 0).all()
+    np.testing.assert_allclose(shares.sum(), 1)

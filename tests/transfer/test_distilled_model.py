@@ -87,3 +87,13 @@ def test_impossible_classes_have_no_probability():
     found = model.widened([0, 1, 3, 5], 6).predict_proba(Z)
     assert not found[:, [2, 4]].any()
     np.testing.assert_array_equal(found[:, [0, 1, 3, 5]], model.predict_proba(Z))
+
+
+def test_a_target_that_does_not_vary_has_a_model_of_its_features():
+    """Of no axes at all: every row gets what the intercepts say."""
+    model = DistilledModel(
+        np.zeros((2, 0)), np.log([0.3, 0.7]), np.zeros((4, 0)), np.zeros((2, 4)), gamma=0.5
+    )
+    features = model.of_features(np.zeros((0, 3)), np.zeros(3))
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_allclose(features.predict_proba(X), np.tile([0.3, 0.7], (5, 1)))
