@@ -87,3 +87,13 @@ def test_impossible_classes_have_no_probability():
     found = model.widened([0, 1, 3, 5], 6).predict_proba(Z)
     assert not found[:, [2, 4]].any()
     np.testing.assert_array_equal(found[:, [0, 1, 3, 5]], model.predict_proba(Z))
+
+
+def test_logarithms_of_probabilities():
+    """Minus infinity for what is impossible."""
+    maps, model, X = draw(np.random.default_rng(5), 3, 3, 5)
+    found = classifier(model.widened([0, 1, 3, 5], 6), maps, 3)
+    with np.errstate(divide="ignore"):
+        expected = np.log(found.predict_proba(X))
+    np.testing.assert_array_equal(found.predict_log_proba(X), expected)
+    assert np.isneginf(expected[:, [2, 4]]).all()
