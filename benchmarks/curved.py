@@ -1,9 +1,9 @@
-"""Classes that no hyperplane tells apart, beside students of pseudo-labels that bend as they like.
+"""Classes that no hyperplane tells apart, beside students of pseudo-labels that bend.
 
-The target has two columns that show a shape, and columns of noise; the source has the classes, with
-noise of its own, so that its classifier is right on some .98 of the rows. A third of the rows is
-classified from the target alone. Students are an SVC and histogram gradient boosting, taught by what
-the source decides on the pairs.
+The target has two columns that show a shape, and columns of noise; the source has the classes,
+with noise of its own, so that its classifier is right on some .95 to .98 of the rows. Other rows
+are classified from the target alone. Students are an SVC and histogram gradient boosting, taught
+by what the source decides on the pairs.
 
     python benchmarks/curved.py
     python benchmarks/curved.py --shapes spiral --pairs 300 30000 --draws 1

@@ -61,8 +61,6 @@ def known_responses(y, n: int):
     )  # fmt: skip
     flat = y.ndim == 1
     y = y[:, None] if flat else y
-    if y.ndim != 2:
-        raise ValueError(f"y must be 1D or 2D, with a row for each of X; got shape {y.shape}.")
     if len(y) != n:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n} rows, y has "

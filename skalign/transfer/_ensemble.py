@@ -9,8 +9,9 @@ of standardized features :math:`u` less their mean :math:`\bar u` over the row: 
 of the whole row does not show in them. The other is a forest of soft labels, for classes that
 neither hyperplanes nor smooth kernels tell apart: each tree is grown on a bootstrap of the pairs,
 every other one by the best of splits drawn at random (Geurts, Ernst & Wehenkel 2006), and a leaf
-says the mean of its soft labels. What the forest says of a pair is the mean of those trees that have not drawn it, so
-that it stands beside leave-one-out discriminants. What predicts is the mean of all,
+says the mean of its soft labels. What the forest says of a pair is the mean of those trees that
+have not drawn it, so that it stands beside leave-one-out discriminants. What predicts is the mean
+of all,
 
 .. math:: p(c \mid x_2) \propto \Bigl( \tfrac13 \sum_v p_v(c \mid x_2) \Bigr)^\beta ,
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import KNNImputer, SimpleImputer
@@ -186,3 +187,19 @@ def test_rows_of_single_precision_beside_features_beyond_it():
     with pytest.raises(ValueError, match="scale the features"):
         aligner.impute(rows)
     assert np.isfinite(aligner.impute(rows.astype(np.float64))).all()
+
+
+def test_a_modality_that_no_row_has_stays_missing():
+    """Nothing is asked of its imputer."""
+    X = make_paired_gaussians(40, n_features=WIDTHS, noise=0.5, random_state=0).X
+    imputer = BlockImputer(modalities=WIDTHS).fit(X)
+    X[:, 3:] = np.nan
+    np.testing.assert_array_equal(imputer.transform(X), X)
+
+
+def test_weights_of_rows_are_routed_to_the_aligner():
+    """Where metadata is routed, and the aligner asks for them."""
+    with config_context(enable_metadata_routing=True):
+        aligner = NullSpaceAligner(modalities=WIDTHS).set_fit_request(sample_weight=True)
+        router = CrossModalImputer(aligner).get_metadata_routing()
+        assert router.consumes("fit", {"sample_weight"}) == {"sample_weight"}

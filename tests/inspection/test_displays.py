@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch
 
 import skalign.inspection
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
@@ -21,7 +22,16 @@ from skalign.inspection import (
     LoadingsDisplay,
     TransferDisplay,
 )
+from skalign.inspection._advice import is_far_from_zero
 from skalign.inspection._input import PairedRows, read_rows
+from skalign.inspection._lag import checked_groups, fit_options
+from skalign.inspection._plot import (
+    COLORS,
+    check_matplotlib,
+    class_colors,
+    classes_drawn,
+    legend_below,
+)
 
 rngs = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 DATA = make_paired_gaussians(
@@ -409,3 +419,82 @@ def test_paired_rows():
     present = np.array([[True, True], [True, False], [True, True]])
     rows = PairedRows(np.zeros((3, 2)), present, ALIGNER._blocks)
     assert rows.pairs.tolist() == [0, 2]
+
+
+# -- parts of figures -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [2, len(COLORS), len(COLORS) + 1, 10, 11, 40])
+def test_every_class_has_a_colour_of_its_own(n):
+    """However many there are."""
+    assert len({str(color) for color in class_colors(n)}) == n
+
+
+def test_rows_without_any_class_are_drawn_nameless():
+    """Whether there are no labels, or none is known."""
+    for y in ((None, 4), (np.full(4, -1), ["a", "b"])):
+        ((name, rows, _, _),) = classes_drawn(y)
+        assert name == "" and rows.tolist() == [True] * 4
+
+
+def test_a_legend_of_nothing_is_left_out():
+    """No empty box under the axes."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    legend_below(axes)
+    assert axes.get_legend() is None
+
+
+def test_the_extra_is_named_where_matplotlib_is_missing(monkeypatch):
+    """Instead of a name that nobody has asked for."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        ImportError, match=r'report needs matplotlib: pip install "skalign\[plot\]"'
+    ):
+        check_matplotlib("report")
+
+
+def test_displays_of_wrong_shapes():
+    """Errors name what must fit."""
+    grid = np.zeros((3, 3))
+    with pytest.raises(ValueError, match="must have one shape"):
+        TransferDisplay(grid, grid[:2], grid, np.zeros((4, 2)), np.zeros(4), [0, 1])
+    with pytest.raises(ValueError, match="two coordinates a row"):
+        TransferDisplay(grid, grid, grid, np.zeros((4, 3)), np.zeros(4), [0, 1])
+    Z = np.zeros((5, 2))
+    with pytest.raises(ValueError, match="one or two components can be drawn"):
+        AlignmentDisplay([Z[:0], Z[:0]])
+    with pytest.raises(ValueError, match="2 latents, and 3 modality_names"):
+        AlignmentDisplay([Z, Z], modality_names="abc")
+
+
+def test_correlations_alone_are_drawn():
+    """Without p-values, shuffled pairs or their number there are bars, and no more is said."""
+    display = CorrelationDisplay([0.9, 0.2]).plot()
+    assert len(display.bars_) == 2 and display.band_artist_ is None
+    assert display.ax_.get_legend() is None and "pairs" not in display.ax_.get_title()
+    assert display.kinds().tolist() == [1, 1]
+
+
+def test_labels_of_which_none_is_known_are_none():
+    """Then points have no true classes."""
+    xx0, xx1 = np.meshgrid(np.linspace(-1, 1, 3), np.linspace(-1, 1, 3))
+    points, predicted = np.zeros((4, 2)), np.zeros(4, dtype=int)
+    display = TransferDisplay(xx0, xx1, xx0 * 0, points, predicted, [0, 1], y=np.full(4, -1))
+    assert display.y is None
+
+
+def test_lags_of_rows_without_groups_and_of_two_of_three_modalities():
+    """All rows are one sequence; each modality keeps its shrinkage."""
+    assert checked_groups(None, 3).tolist() == [0, 0, 0]
+    with pytest.raises(ValueError, match=r"groups must be 1-D.*got shape \(3, 2\)"):
+        checked_groups(np.zeros((3, 2)), 3)
+    options = fit_options(NullSpaceAligner(shrinkage=[0.1, 0.2, 0.3]), 0, 2)
+    assert options["shrinkage"] == [0.1, 0.3] and options["n_components"] is None
+
+
+def test_a_lag_that_was_not_tried_is_not_compared():
+    """Without lag 0 nothing is far from it."""
+    lag = Bunch(lags=np.array([1, 2]), best_lag_=2, means_=[0.1, 9.0], errors_=[0.1, 0.1])
+    assert not is_far_from_zero(lag)

@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 from skalign import CrossModalTransferClassifier, NullSpaceAligner
 from skalign.datasets import make_paired_gaussians
@@ -234,3 +235,16 @@ def test_a_fit_that_refuses_leaves_no_trace(data):
     with pytest.raises(ValueError, match="ConformalTransfer has"):
         sets.fit(X[rows], y[rows], groups=np.zeros(140))
     np.testing.assert_array_equal(sets.predict_set(X[800:]), before)
+
+
+def test_a_source_without_probabilities(data):
+    """What it decides counts as certain."""
+    X, y, truth = data
+    model = CrossModalTransferClassifier(
+        LinearSVC(), aligner=NullSpaceAligner(modalities=[6, 9]), target_space="aligned"
+    )
+    sets = ConformalTransfer(model, cv=3, random_state=0).fit(X, y)
+    assert set(np.unique(sets.labelled_proba_)) == {0.0, 1.0}
+    held = sets.predict_set(X[800:], coverage=0.9)
+    assert held[np.arange(400), np.searchsorted(sets.classes_, truth[800:])].mean() >= 0.9
+    assert not held.all()

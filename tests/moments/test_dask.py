@@ -632,3 +632,10 @@ def test_a_worker_dies(client, tmp_path):
     assert marker.exists()
     assert aligner.n_pairs_ == 16 * 4000
     assert_same(aligner, NullSpaceAligner(2).fit(here()), here()[:100])
+
+
+def test_numbers_that_are_no_labels():
+    """As many different values as that would not fit; few are put together."""
+    assert sampling._united({1, 2}, {2, 3}) == {1, 2, 3}
+    with pytest.raises(ValueError, match=r"y holds more than \d+ different values"):
+        sampling._united(set(range(sampling.MOST_ROWS)), {-1})

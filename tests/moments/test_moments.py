@@ -9,7 +9,7 @@ from scipy.linalg import block_diag
 from skalign._blocks import resolve
 from skalign._utils._rows import BLOCK
 from skalign.moments._accumulate import Accumulator, batches
-from skalign.moments._moments import merge, of_one_kind
+from skalign.moments._moments import as_root, merge, of_one_kind
 from skalign.moments._rows import ArrayRows
 
 relaxed = settings(deadline=None)
@@ -385,3 +385,18 @@ def test_batches_cover_all_rows_once(n_rows, n_features, kind):
     assert np.all(lengths * n_features <= budget)
     if kind == "qr":  # a batch that is not the last is taller than wide
         assert np.all(lengths[:-1] > n_features)
+
+
+@relaxed
+@given(generators, widths)
+def test_a_root_and_a_scatter_merge_to_a_root(rng, d):
+    """Of the covariance of all rows; nothing is nothing on either side."""
+    X, _ = draw(rng, 12, d, weighted=False)
+    a, b = moments(X[:5]), moments(X[5:], kind="qr")
+    for merged in (merge(a, b), merge(b, a)):
+        assert merged.has_root
+        scale = np.abs(np.cov(X.T)).max() + 1e-300
+        expected = np.atleast_2d(np.cov(X.T, bias=True))
+        np.testing.assert_allclose(merged.covariance() / scale, expected / scale, atol=1e-6)
+    assert merge(None, a) is a and merge(a, None) is a and merge(None, None) is None
+    assert as_root(b) is b

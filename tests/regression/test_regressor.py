@@ -24,8 +24,9 @@ from skalign import (
     NullSpaceAligner,
     stack_modalities,
 )
+from skalign.regression._source import Labelled, _folds
 from skalign.regression._target import TargetTask, guard_of
-from skalign.regression._task import Known, transfer_task
+from skalign.regression._task import Known, transfer_task, worth_of_labels
 
 WIDTHS = 12, 30
 NAMES = {"old": slice(0, 12), "new": slice(12, 42)}
@@ -494,3 +495,63 @@ def test_a_source_that_does_not_vary_guards_nothing():
     )
     said = guard_of(task, np.ones(3))
     assert np.isfinite(said).all() and np.ptp(said) == 0
+
+
+# -- what cannot be learned from ------------------------------------------------------------------
+
+
+class Blind(LinearRegression):
+    """A regressor that predicts no number."""
+
+    def predict(self, X):
+        return np.full(len(X), np.nan)
+
+
+def test_numbers_and_sources_of_the_wrong_shape():
+    """Errors name the shape, or the regressor and how many outputs it has."""
+    X, y = training(*instruments())
+    model = CrossModalTransferRegressor(aligner=NullSpaceAligner(modalities=NAMES))
+    with pytest.raises(ValueError, match="array with dim 3"):
+        model.fit(X, y[:, None, None])
+    with pytest.raises(ValueError, match="estimator=Blind predicts NaN or infinity"):
+        clone(model).set_params(estimator=Blind()).fit(X, y)
+    two = FrozenEstimator(LinearRegression().fit(X[LABELLED, :12], np.tile(y[:120, None], 2)))
+    with pytest.raises(ValueError, match="LinearRegression predicts 2 outputs, but y has 1"):
+        clone(model).set_params(estimator=two).fit(X, y)
+
+
+def test_rows_that_are_all_the_same():
+    """Two different ones are needed, labelled or paired."""
+    X, y = training(*instruments())
+    model = CrossModalTransferRegressor(aligner=NullSpaceAligner(modalities=NAMES))
+    same, number = X.copy(), y.copy()
+    same[LABELLED, :12], number[LABELLED] = X[0, :12], 1.0
+    with pytest.raises(ValueError, match="one different labelled row of the source"):
+        clone(model).set_params(estimator=LinearRegression()).fit(same, number)
+
+
+def test_groups_of_labelled_rows_go_into_one_fold():
+    """Rows of a group are held out together, so that their copies do not teach each other."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 4)
+    seen = Labelled(
+        X=rng.normal(size=(120, 3)),
+        y=rng.normal(size=(120, 1)),
+        weights=np.ones(120),
+        block=None,
+        params={},
+        flat=True,
+        default=False,
+        groups=groups,
+    )
+    folds = _folds(seen)
+    assert len(np.unique(folds)) > 1
+    for group in range(30):
+        assert len(np.unique(folds[groups == group])) == 1
+
+
+def test_labels_count_alike_where_nothing_is_noisy():
+    """Neither the labels nor what the source says of them."""
+    assert worth_of_labels(np.zeros(2), np.zeros(2)) == 1.0
+    assert worth_of_labels(np.ones(2), None) == 1.0
+    assert worth_of_labels(np.ones(2), 3 * np.ones(2)) == 0.25

@@ -97,3 +97,13 @@ def test_a_target_that_does_not_vary_has_a_model_of_its_features():
     features = model.of_features(np.zeros((0, 3)), np.zeros(3))
     X = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(features.predict_proba(X), np.tile([0.3, 0.7], (5, 1)))
+
+
+def test_logarithms_of_probabilities():
+    """Minus infinity for what is impossible."""
+    maps, model, X = draw(np.random.default_rng(5), 3, 3, 5)
+    found = classifier(model.widened([0, 1, 3, 5], 6), maps, 3)
+    with np.errstate(divide="ignore"):
+        expected = np.log(found.predict_proba(X))
+    np.testing.assert_array_equal(found.predict_log_proba(X), expected)
+    assert np.isneginf(expected[:, [2, 4]]).all()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import DataConversionWarning
 
-from skalign._utils._labels import known_classes, known_labels
+from skalign._utils._labels import known_classes, known_labels, plain_labels
 
 relaxed = settings(deadline=None)
 
@@ -230,3 +230,11 @@ def test_mixed_labels_are_refused():
     y, known = known_labels(np.array([0, "a", None], dtype=object), "Transfer")
     with pytest.raises(ValueError, match=r"mixes.*int.*str"):
         known_classes(y[known])
+
+
+def test_numbers_among_objects_are_numbers_again():
+    """Words stay objects, as a classifier wants them."""
+    assert plain_labels(np.array([3, 1], dtype=object)).dtype.kind == "i"
+    words = np.array(["a", "b"], dtype=object)
+    assert plain_labels(words) is words
+    assert len(plain_labels(np.array([], dtype=object))) == 0
