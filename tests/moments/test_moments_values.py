@@ -129,7 +129,7 @@ def test_overflow_is_not_finite_and_does_not_warn(bad, kind):
     m = both()[kind]
     assert m.finite
     spoilt = both()[kind]
-    spoilt.mean[1] = bad
+    spoilt.mean[:] = 0, bad
     for total in (merge(m, spoilt), merge(spoilt, m), spoilt.about_zero()):
         assert not total.finite
     assert not scatter(scatter=np.diag([np.inf, 1.0])).finite
