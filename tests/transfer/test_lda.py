@@ -298,9 +298,10 @@ def test_inverse_temperature_finds_the_power(power):
 
 def test_inverse_temperature_is_the_smallest_of_those_as_good():
     """Where nothing is said, one."""
-    scores, even = np.random.default_rng(9).normal(size=(50, 3)), np.full((50, 3), 1 / 3)
+    rng = np.random.default_rng(9)
+    scores, even = rng.normal(size=(4000, 3)), np.full((4000, 3), 1 / 3)
     assert inverse_temperature(np.zeros((5, 2)), np.full((5, 2), 0.5), np.ones(5)) == 1.0
-    assert inverse_temperature(scores, even, np.full(50, 7.0)) == 1.0
+    assert inverse_temperature(scores, even, rng.uniform(3, 14, size=4000)) == 1.0
 
 
 def test_gains_that_exceed_their_error():
