@@ -430,15 +430,16 @@ def test_refined_roots_are_roots_of_the_rows(scattered, weighted):
     assert refined.keys() == totals.keys()
 
 
-def test_refined_roots_of_rows_with_two_of_three_modalities():
+def test_refined_roots_of_rows_with_some_of_many_modalities():
     """Their columns follow in order."""
-    X, w, blocks = some_rows(n=200)
+    X, w, _ = some_rows(n=200)
     X[100:120, 5] = np.nan
-    source = ArrayRows(X, w, blocks)
+    X = np.hstack([X, np.random.default_rng(4).normal(size=(200, 2))])
+    source = ArrayRows(X, w, resolve([2, 3, 1, 2], 8))
+    have = np.column_stack([np.isfinite(X[:, c]) for c in (0, 2, 5, 6)])
     for pattern, root in refine(source, source.moments("covariance")).items():
-        have = np.column_stack([np.isfinite(X[:, c]) for c in (0, 2, 5)])
         mine = (have == pattern).all(axis=1) & (w > 0)
-        assert_same(root, X[mine][:, np.repeat(pattern, [2, 3, 1])], w[mine])
+        assert_same(root, X[mine][:, np.repeat(pattern, [2, 3, 1, 2])], w[mine])
 
 
 @pytest.mark.usefixtures("small_batches")

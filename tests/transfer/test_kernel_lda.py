@@ -344,7 +344,7 @@ def candidate(seed=8, curved=False):
 @pytest.mark.parametrize("prior", [None, np.array([0.5, 0.3, 0.2])])
 def test_pooled_model(curved, prior):
     """Both discriminants, each with its weight, from a prior; leave-one-out ones alike."""
-    chosen, weights, rows = candidate(curved=curved)
+    chosen, weights, rows = candidate(8 if curved else 10, curved=curved)
     options = Options(prior=prior, bandwidth=1.5, n_landmarks=15)
     model, pooled = pooled_model(chosen, weights, rows, options)
     Z, resp = chosen.points.points[:40], chosen.resp[:40]
@@ -361,8 +361,7 @@ def test_pooled_model(curved, prior):
     scores = scores + pool[1] * (K @ dual + dual_shift)
     np.testing.assert_allclose(model.predict_proba(Z), softmax(scores, axis=1), atol=1e-9)
     assert len(model.landmarks) == (15 if pool[1] else 0)
-    if curved:
-        assert pool[1] > 0.1
+    assert pool[1] > 0.1 and (pool[0] > 0.1) == (not curved)
 
 
 @pytest.mark.parametrize("prior", [None, np.array([0.5, 0.3, 0.2])])

@@ -298,9 +298,10 @@ def test_inverse_temperature_finds_the_power(power):
 
 def test_inverse_temperature_is_the_smallest_of_those_as_good():
     """Where nothing is said, one."""
-    scores, even = np.random.default_rng(9).normal(size=(50, 3)), np.full((50, 3), 1 / 3)
+    rng = np.random.default_rng(9)
+    scores, even = rng.normal(size=(4000, 3)), np.full((4000, 3), 1 / 3)
     assert inverse_temperature(np.zeros((5, 2)), np.full((5, 2), 0.5), np.ones(5)) == 1.0
-    assert inverse_temperature(scores, even, np.full(50, 7.0)) == 1.0
+    assert inverse_temperature(scores, even, rng.uniform(3, 14, size=4000)) == 1.0
 
 
 def test_gains_that_exceed_their_error():
@@ -478,8 +479,21 @@ def held_out(task, posterior, candidate, weight):
     return out
 
 
+def test_pairs_held_out_are_not_seen():
+    """Nor by the anchors, which are those of the fold."""
+    task, posterior, options = anchored()
+    settings = np.arange(0, 40, 2), options.exponents, options.ridges
+    plain = best_discriminant(task.points, posterior, task.weights, *settings)
+    found = _discriminant._cross_validated(
+        {0.0: plain, 5.0: plain}, task.anchors, task.points, posterior, task.weights
+    )
+    for weight, scores in found.items():
+        expected = held_out(task, posterior, plain, weight)
+        np.testing.assert_allclose(scores, expected, atol=1e-9)
+
+
 @pytest.mark.parametrize("helpful", [True, False])
-@pytest.mark.parametrize("seed", [14, 15, 22, 25])
+@pytest.mark.parametrize("seed", [14, 15, 22, 32])
 def test_anchors_are_taken_where_they_help(seed, helpful):
     """On pairs held out, by more than the error of that."""
     task, posterior, options = anchored(seed, helpful=helpful)
