@@ -248,3 +248,23 @@ def test_neither_order_of_columns_nor_of_rows_decides(seed, n, widths, teacher, 
         usual = proba(np.arange(n), np.arange(sum(widths)))
         other = proba(rng.permutation(n), columns)
     np.testing.assert_allclose(other, usual, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # its own
+def test_values_that_the_source_cannot_hold():
+    """Trees read single precision."""
+    X = ROWS.copy()
+    X[:, :2] *= 1e60
+    with pytest.raises(ValueError, match=r"DecisionTreeClassifier cannot hold .* 'modality0'"):
+        transfer_of(DecisionTreeClassifier()).fit(X, LABELS)
+
+
+def test_rows_of_single_precision_far_from_what_was_learned():
+    """Latents that these cannot hold are refused in words."""
+    X = np.hstack([ROWS[:, :2], 1e-60 * ROWS[:, 2:]])
+    mixture = GaussianMixture(2, random_state=0)
+    options = {"mixture": mixture, "target_space": "aligned", "class_prior": "uniform"}
+    model = transfer_of(GaussianNB(), **options).fit(X, LABELS)
+    assert hasattr(model.target_classifier_, "encoder_")
+    with pytest.raises(ValueError, match="scale the features"):
+        model.predict_proba(ROWS.astype(np.float32))

@@ -160,7 +160,9 @@ def within_classes(mixture, aligned, proba, posterior) -> np.ndarray:
     with config_context(array_api_dispatch=False):
         said = mixture.predict_proba(aligned)
     said = said + TINY  # components of a class that are all far away share alike
-    return _rows_to_one(said * ((posterior / np.maximum(said @ proba, TINY**2)) @ proba.T))
+    both = said * ((posterior / np.maximum(said @ proba, TINY**2)) @ proba.T)
+    excluded = both.sum(axis=1, keepdims=True) == 0  # no component has the source's class
+    return _rows_to_one(np.where(excluded, said, both))
 
 
 def _starts_from_classes(mixture, posterior):

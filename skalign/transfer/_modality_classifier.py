@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._blocks import Blocks, presence, read_array, select
 from .._utils._array_api import accepted, affine, as_numpy, as_rows, from_numpy
 from .._utils._rows import row_blocks, take_rows
-from .._utils._validation import FLOATS, is_plain, noting_nan
+from .._utils._validation import FLOATS, is_plain, no_overflow, noting_nan
 from ..alignment._encoder import ModalityEncoder
 from ._components import GaussianComponents
 from ._ensemble import Forest, directions, mean_proba, power_of
@@ -254,7 +254,8 @@ class ModalityClassifier(ClassifierMixin, BaseEstimator):
         for rows in row_blocks(len(X), X.shape[1], LEAST_ROWS):
             Z = X[rows]
             if encoder is not None:
-                Z = affine(Z, encoder.coef_.T, encoder.mean_)
+                with no_overflow():
+                    Z = affine(Z, encoder.coef_.T, encoder.mean_)
                 Z = as_numpy(Z).astype(np.float64, copy=False)
             out[rows] = predictor.predict_proba(as_numpy(Z))
             if hasattr(self, "calibration_exponent_"):

@@ -288,7 +288,15 @@ def _fit(estimator, block, labels, params, name):
                 f"the labelled rows of the source modality {name!r} hold a single class, "
                 f"{classes.tolist()[0]!r}: a classifier needs at least two classes."
             )
-        estimator.fit(block, plain_labels(labels), **params)
+        try:
+            estimator.fit(block, plain_labels(labels), **params)
+        except ValueError as error:
+            if "too large for dtype" not in str(error):
+                raise
+            raise ValueError(
+                f"estimator={type(estimator).__name__} cannot hold values of the source modality "
+                f"{name!r}: scale the features, for example by StandardScaler."
+            ) from error
     if len(estimator.classes_) < 2:
         raise ValueError("estimator knows a single class: a classifier needs at least two.")
 

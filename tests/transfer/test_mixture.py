@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
+from sklearn.mixture import GaussianMixture
 
 from skalign.transfer._components import (
     GaussianComponents,
@@ -12,7 +13,7 @@ from skalign.transfer._components import (
     log_density,
     responsibilities,
 )
-from skalign.transfer._mixture import component_classes
+from skalign.transfer._mixture import component_classes, within_classes
 from skalign.transfer._modality_classifier import fuse
 
 relaxed = settings(deadline=None)
@@ -346,3 +347,13 @@ def test_fusion_is_bayes_for_independent_modalities(rng, n_classes, n_modalities
     np.testing.assert_array_equal(found[:3], np.tile(otherwise, (3, 1)))
     np.testing.assert_array_equal(found[3], prior)
     np.testing.assert_array_equal(usable[:5], [False, False, False, True, False])
+
+
+def test_a_class_that_no_component_has_leaves_what_the_mixture_says():
+    """Of a row whose source is sure of it."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(20, 2))
+    mixture = GaussianMixture(2, random_state=0).fit(Z)
+    proba, posterior = np.array([[1.0, 0.0], [1.0, 0.0]]), np.tile([0.0, 1.0], (20, 1))
+    found = within_classes(mixture, Z, proba, posterior)
+    np.testing.assert_allclose(found, mixture.predict_proba(Z), atol=1e-9)
