@@ -153,6 +153,8 @@ def nightly(session):
 def coverage(session):
     """Lines and branches that all tests reach; fewer than 98 % are an error."""
     session.install("-e", ".[test]", "pytest-cov>=5")
+    REPORT.mkdir(parents=True, exist_ok=True)
+    session.env["TEST_COUNTS"] = str((REPORT / "properties.json").resolve())
     file = f"--cov-report=json:{REPORT}/coverage.json"
     session.run("python", "-m", "pytest", "--quiet", "--cov", file, *session.posargs)
 

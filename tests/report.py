@@ -7,15 +7,15 @@ Files, and who writes them; each is an object, and a figure that it lacks is pas
 
 - ``coverage*.json``: ``nox -s coverage``, as ``coverage json`` writes it;
 - ``matrix_*.json``: sessions of nox that run all tests, ``{"cell", "python", "passed"}``;
-- ``properties*.json``: ``{"properties", "examples"}``, of tests that draw cases;
-- ``generated*.json``: ``tests/generated.py``, ``{"cases", "seed", "seconds", "failures"}``;
+- ``properties*.json``: the same, ``{"passed", "properties", "examples"}``, as conftest.py counts;
+- ``generated*.json``: ``tests/generated.py``, ``{"cases", "seed", "failures", ...}``;
 - ``mutation*.json``: ``nox -s mutation``, ``{kernel: {"killed", "survived"}}``;
 - ``onnx*.json``: this script, ``{model: largest difference of what graph and model say}``.
 """
 
 import argparse
-import ast
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -54,11 +54,27 @@ def of_matrix(found):
         yield f"{each['cell']}, Python {each['python']}: {word}"
 
 
+def is_figure(value):
+    """Whether it stands on a line, not in a list of its own."""
+    return not isinstance(value, dict | list)
+
+
 def of_figures(found):
     """Whatever figures there are."""
     for name, each in found.items():
-        told = [f"{key} {value}" for key, value in each.items() if not isinstance(value, dict)]
+        yield f"{name}: {', '.join(f'{k} {v}' for k, v in each.items() if is_figure(v))}"
+
+
+def of_generated(found):
+    """Cases by estimator, and what went wrong."""
+    for name, each in found.items():
+        told = [
+            f"{key} {value}" for key, value in each.items() if not isinstance(value, dict | list)
+        ]
         yield f"{name}: {', '.join(told)}"
+        for key, value in each.items():
+            if isinstance(value, dict):
+                yield f"  {key}: {', '.join(f'{kind} {n}' for kind, n in value.items())}"
 
 
 def of_mutation(found):
@@ -83,20 +99,18 @@ def of_onnx(found):
 # -- measures -------------------------------------------------------------------------------------
 
 
-def drawing_tests():
-    """Number of tests in this folder that draw their cases: those under ``given``."""
-
-    def draws(node):
-        calls = [d for d in getattr(node, "decorator_list", []) if isinstance(d, ast.Call)]
-        return any(isinstance(d.func, ast.Name) and d.func.id == "given" for d in calls)
-
-    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in TESTS.rglob("test_*.py"))
-    return sum(draws(node) for tree in trees for node in ast.walk(tree))
-
-
-def measure_properties(folder):
-    """How many there are; how many examples they tried is known to those who run them."""
-    (folder / "properties.json").write_text(json.dumps({"properties": drawing_tests()}))
+def measure_coverage(folder):
+    """All tests, once, and how many there are of which kind."""
+    counts = {"TEST_COUNTS": str(folder / "properties.json")}
+    run = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--cov",
+        f"--cov-report=json:{folder}/coverage.json",
+    ]
+    subprocess.run(run, cwd=ROOT, check=True, env=os.environ | counts)
 
 
 def measure_onnx(folder):
@@ -123,33 +137,17 @@ def measure_onnx(folder):
     (folder / "onnx.json").write_text(json.dumps(found))
 
 
-def command(*words):
-    """A measure that another program writes."""
-
-    def measure(folder):
-        subprocess.run([word.format(folder=folder) for word in words], cwd=ROOT, check=True)
-
-    return measure
-
-
-def python(*words):
-    """The same, by this Python."""
-    return command(sys.executable, *words)
+def measure_generated(folder):
+    """The long run."""
+    run = [sys.executable, "tests/generated.py", "--output", f"{folder}/generated.json"]
+    subprocess.run(run, cwd=ROOT, check=True)
 
 
 KINDS = {  # title, lines, and what measures it, or which session does
-    "properties": ("Properties", of_figures, measure_properties),
-    "generated": (
-        "Generated cases",
-        of_figures,
-        python("tests/generated.py", "--output", "{folder}/generated.json"),
-    ),
+    "coverage": ("Coverage", of_coverage, measure_coverage),
+    "properties": ("Tests, and examples of those that draw them", of_figures, measure_coverage),
+    "generated": ("Generated cases", of_generated, measure_generated),
     "mutation": ("Mutation", of_mutation, "nox -s mutation"),
-    "coverage": (
-        "Coverage",
-        of_coverage,
-        python("-m", "pytest", "-q", "--cov", "--cov-report=json:{folder}/coverage.json"),
-    ),
     "matrix": ("Matrix", of_matrix, "nox -s newest oldest random_order"),
     "onnx": ("ONNX beside Python", of_onnx, measure_onnx),
 }

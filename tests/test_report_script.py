@@ -31,7 +31,7 @@ def test_figures_are_those_of_the_files(capsys, tmp_path):
         matrix_oldest=cell | {"passed": True},
         matrix_newest=cell | {"cell": "newest", "passed": False},
         mutation={"roots": {"killed": 9, "survived": 1}, "maps": {"killed": 10, "survived": 0}},
-        generated={"cases": 500, "seed": 3, "seconds": 1.5, "failures": 0},
+        generated={"cases": 500, "seed": 3, "failures": {"aligner": 0, "gauge": 2}},
         properties={"properties": 7, "examples": 70},
         onnx={"NullSpaceAligner": 7e-16},
     )
@@ -39,16 +39,7 @@ def test_figures_are_those_of_the_files(capsys, tmp_path):
     assert "oldest, Python 3.11.7: passed" in printed
     assert "newest, Python 3.11.7: FAILED" in printed
     assert "95.0 % of 20 mutants are noticed" in printed and "roots: 9 of 10" in printed
-    assert "cases 500, seed 3, seconds 1.5, failures 0" in printed
+    assert "cases 500, seed 3" in printed and "failures: aligner 0, gauge 2" in printed
     assert "properties 7, examples 70" in printed
     assert "NullSpaceAligner: at most 7e-16" in printed
     assert "not measured" not in printed
-
-
-def test_properties_are_counted(tmp_path, monkeypatch):
-    """Tests under ``given``, wherever they stand."""
-    (tmp_path / "inner").mkdir()
-    text = "@few\n@given(rows)\ndef test_a(rows): ...\n\ndef test_b(): ...\n"
-    (tmp_path / "inner" / "test_one.py").write_text(text)
-    monkeypatch.setattr(report, "TESTS", tmp_path)
-    assert report.drawing_tests() == 1
