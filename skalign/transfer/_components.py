@@ -75,8 +75,9 @@ def _shrunk(cov, n):
     cov = (cov + cov.T) / 2
     # latents that do not vary still have a density: a narrow one, whose squares do not underflow
     level = max(np.trace(cov) / d, np.sqrt(np.finfo(float).tiny))
-    alpha = oas_shrinkage(np.mean(cov**2), level, d, n)
-    return (1 - alpha) * cov + (alpha + FLOOR) * level * np.eye(d)
+    cov = cov / level  # whose squares do not overflow
+    alpha = oas_shrinkage(np.mean(cov**2), 1.0, d, n)
+    return level * ((1 - alpha) * cov + (alpha + FLOOR) * np.eye(d))
 
 
 def log_density(Z, components: GaussianComponents) -> np.ndarray:

@@ -228,6 +228,18 @@ def test_components_far_from_the_origin():
 
 
 @relaxed
+@given(generators, counts, widths, tied_or_not, st.integers(-60, 140))
+def test_components_have_the_unit_of_the_latents(rng, n_components, d, tied, power):
+    """Scaled latents have scaled components, also where squares of squares overflow."""
+    Z, resp, w = rng.normal(size=(60, d)), draw_posterior(rng, 60, n_components), np.ones(60)
+    components, scaled = (fit_components(Z * s, resp, w, tied) for s in (1.0, 10.0**power))
+    np.testing.assert_allclose(scaled.means / 10.0**power, components.means, atol=1e-10)
+    np.testing.assert_allclose(
+        scaled.covariances / 10.0**power / 10.0**power, components.covariances, atol=1e-10
+    )
+
+
+@relaxed
 @given(generators, widths, tied_or_not)
 def test_a_component_without_rows_has_a_density(rng, d, tied):
     """It weighs nothing, lies among the data and has a finite density; others do not notice."""
