@@ -51,6 +51,8 @@ OWN_TERMS = 16
 # tell two choices apart.
 WORK = 4e8
 CHOICE_ROWS = 10_000
+# Points whose scores are computed at a time, or more.
+LEAST_ROWS = 128
 # Powers of the target's own word that are tried.
 EXPONENTS = (0.0, 0.1, 0.3, 1.0)
 MAX_ITER = 20
@@ -78,7 +80,7 @@ class PrincipalAxes:
     def scores(self, X):
         """Coordinates along the axes, shape (n, p)."""
         out = np.empty((len(X), self.axes.shape[1]))
-        for s in row_blocks(*X.shape):
+        for s in row_blocks(*X.shape, LEAST_ROWS):  # axes are read anew for each block
             out[s] = (X[s] - self.mean) @ self.axes
         return out
 
@@ -91,7 +93,7 @@ def principal_axes(X, weights) -> PrincipalAxes:
         return axes_of(mean, _covariance(X, mean, share))
     root = (X - mean) * np.sqrt(share)[:, None]
     _, deviation, axes = gram_svd(root, NEGLIGIBLE)
-    return _in_order(mean, axes[::-1].T, deviation[::-1] ** 2, NEGLIGIBLE)
+    return _in_order(mean, axes[::-1], deviation[::-1] ** 2, NEGLIGIBLE)
 
 
 def _covariance(X, mean, share):
@@ -106,14 +108,15 @@ def _covariance(X, mean, share):
 def axes_of(mean, covariance, negligible: float = NEGLIGIBLE) -> PrincipalAxes:
     """Principal axes of points of which mean and covariance are known."""
     variance, axes = np.linalg.eigh(covariance)
-    return _in_order(mean, axes, variance, negligible)
+    return _in_order(mean, axes.T, variance, negligible)
 
 
 def _in_order(mean, axes, variance, negligible):
+    """Axes that are rows, of ascending variance, as columns of descending one; and their signs."""
     kept = np.flatnonzero(variance > negligible * max(variance[-1:].sum(), 0))[::-1]
-    axes = axes[:, kept]
-    signs = np.where(np.sum(axes * axes * axes, axis=0) < 0, -1.0, 1.0)
-    return PrincipalAxes(mean, axes * signs, variance[kept])
+    axes = axes[kept]
+    axes *= np.where(np.einsum("ij,ij,ij->i", axes, axes, axes) < 0, -1.0, 1.0)[:, None]
+    return PrincipalAxes(mean, axes.T, variance[kept])
 
 
 def affordable_rows(n: int, n_classes: int) -> np.ndarray:

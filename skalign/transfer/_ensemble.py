@@ -79,9 +79,13 @@ def directions(points, used):
     """
     n_used = max(np.count_nonzero(used), 1)
     points = points - points.sum(axis=1, keepdims=True) / n_used * used
-    largest = np.abs(points).max(axis=1, keepdims=True, initial=0.0)  # squares may overflow
-    points = np.divide(points, largest, out=np.zeros_like(points), where=largest > 0)
-    length = np.sqrt(np.einsum("ij,ij->i", points, points))[:, None]
+    largest = np.maximum(points.max(axis=1, initial=0.0), -points.min(axis=1, initial=0.0))
+    _divide(points, largest[:, None])  # squares may overflow
+    return _divide(points, np.sqrt(np.einsum("ij,ij->i", points, points))[:, None])
+
+
+def _divide(points, length):
+    """Divide rows by their lengths in place, and leave those of none."""
     return np.divide(points, length, out=points, where=length > 0)
 
 
@@ -164,11 +168,13 @@ class Forest:
 
 def column_order(points) -> np.ndarray:
     """An order of standardized columns that is theirs, wherever they stand: trees draw columns."""
-    squares, keys = points * points, []
-    power = points * squares
-    for _ in range(3):  # third, fourth and fifth moments
-        keys.append(np.round(np.mean(power, axis=0), DIGITS))
-        power = power * points
+    squares = points * points
+    sums = (
+        np.einsum("ij,ij->j", squares, points),
+        np.einsum("ij,ij->j", squares, squares),
+        np.einsum("ij,ij,ij->j", squares, squares, points),
+    )
+    keys = [np.round(total / max(len(points), 1), DIGITS) for total in sums]
     return np.lexsort(keys)
 
 
