@@ -1,4 +1,7 @@
-"""The parts of .ci/run: `nox --list` names them, `nox -s lint types` runs two of them."""
+"""The parts of .ci/run, which plain `nox` runs, and what takes longer or belongs to a release.
+
+`nox --list` names them, `nox -s lint types` runs two of them.
+"""
 
 import json
 import os
@@ -14,6 +17,7 @@ from packaging.requirements import Requirement
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tour", "tests", "lint", "types", "doctests", "docs", "oldest"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PROJECT = PYPROJECT["project"]
@@ -92,7 +96,7 @@ def doctests(session):
     session.run("python", "-m", "pytest", "--quiet", *options, "skalign", "docs", "README.md")
 
 
-@nox.session(default=False)
+@nox.session
 def profile(session):
     """Every estimator on 200,000 generated data sets: some half an hour, not part of .ci/run."""
     session.install(".[test]")
@@ -166,7 +170,7 @@ def report(session):
     session.run("python", "tests/report.py", *session.posargs)
 
 
-@nox.session(default=False)
+@nox.session
 def mutation(session):
     """How many small changes of the kernels fast tests notice: docs/tests.md; half an hour."""
     session.install(".[mutation]")
