@@ -20,7 +20,12 @@ from skalign.transfer._discriminant import (
     best_discriminant,
     inverse_temperature,
 )
-from skalign.transfer._distillation import distil, permutation_pvalue
+from skalign.transfer._distillation import (
+    concentration_bound,
+    decisions_pvalue,
+    distil,
+    permutation_pvalue,
+)
 from skalign.transfer._kernel import calibrate
 from skalign.transfer._task import Anchors, Standardization, TransferTask
 
@@ -299,6 +304,32 @@ def test_few_pairs_are_tested_by_shuffling_them():
     assert np.mean(np.array(levels) <= 0.5) > 0.3
     assert np.median(powers) <= 0.01
     assert distil(task_of(heavy, posterior)).pvalue == levels[-1]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_shuffled_decisions_agree_less_than_the_bound_allows(seed):
+    """Whatever weights, doubt and shares of classes; and it is small where all are right."""
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.full(3, rng.choice([0.3, 3.0])))
+    y, weights = rng.choice(3, size=40, p=shares), rng.exponential(size=40) ** 2
+    posterior = rng.dirichlet(np.full(3, 0.3), size=40)
+    told = rng.random(40) < 0.4
+    posterior[told] = np.eye(3)[y[told]]
+    observed = weights @ posterior[np.arange(40), y]
+    orders = [rng.permutation(40) for _ in range(3000)]
+    shuffled = [weights @ posterior[np.arange(40), y[order]] for order in orders]
+    bound = concentration_bound(posterior, y, weights)
+    assert np.mean(np.array(shuffled) >= observed) <= bound + 0.03
+    certain = np.eye(4)[np.arange(400) % 4]
+    assert concentration_bound(certain, np.arange(400) % 4, np.ones(400)) < 1e-20
+
+
+def test_decisions_that_few_pairs_carry_are_shuffled():
+    """One pair in a class of its own, decided right, is one chance in a hundred, not a proof."""
+    posterior, decided = np.full((100, 2), [1.0, 0.0]), np.zeros(100, dtype=int)
+    posterior[7], decided[7] = [0.0, 1.0], 1
+    pvalue = decisions_pvalue(posterior, decided, np.ones(100), 0.01)
+    assert 0.005 < pvalue < 0.02
 
 
 def test_given_components_are_refused_too():
