@@ -308,9 +308,9 @@ class LatentGauge(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         known = known_mixture(self.mixture, Z.shape[1])
         _check_rank(Z, Z.shape[1], self.fit_intercept, eps, "the rows of X")
         rng = check_random_state(self.random_state)
-        found = register(
-            Z, known, center=bool(self.fit_intercept), n_init=self.n_init, random_state=rng
-        )
+        options = {"center": bool(self.fit_intercept), "n_init": self.n_init, "random_state": rng}
+        with no_overflow():
+            found = register(Z, known, **options)
         self._store(found.matrices[0], found.offsets[0], Z)
         self.log_likelihood_ = found.log_likelihood
         self.alternative_coef_, self.alternative_intercept_ = found.matrices[1:], found.offsets[1:]

@@ -80,7 +80,7 @@ class PrincipalAxes:
     def scores(self, X):
         """Coordinates along the axes, shape (n, p)."""
         out = np.empty((len(X), self.axes.shape[1]))
-        for s in row_blocks(*X.shape, LEAST_ROWS):  # axes are read anew for each block
+        for s in row_blocks(len(X), X.shape[1], LEAST_ROWS):  # axes are read anew for each block
             out[s] = (X[s] - self.mean) @ self.axes
         return out
 
@@ -238,9 +238,17 @@ def _without(means, cross, most, others, lost):
     among[:, :, k] = np.einsum("ikc,ic->ik", rows[:, :, :-1], others)
     among[:, :, -1] = rows[:, :, -1]
     among[:, :, :-1] -= among[:, :, -1:]
-    gained = np.linalg.solve(np.eye(k + 2) - lost @ among, lost) @ rows
+    gained = _solved(np.eye(k + 2) - lost @ among, lost) @ rows
     squares = np.diagonal(means) + np.einsum("ikc,ikc->ic", rows, gained)[:, :-1]
     return squares, cross + np.einsum("ik,ikc->ic", rows[:, :, -1], gained)
+
+
+def _solved(matrices, right):
+    """Solutions of systems; of least squares where a point left out was all that varied."""
+    try:
+        return np.linalg.solve(matrices, right)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(matrices) @ right
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from itertools import chain
 import numpy as np
 from scipy.special import softmax
 
+from .._utils._linalg import reciprocal
 from .._utils._rows import spread_rows
 from ..alignment._significance import N_SHUFFLES, ROUNDING, SIGNIFICANCE, pvalue_of_shuffles
 from ..metrics._agreement import agreement_test
@@ -239,7 +240,7 @@ def permutation_pvalue(X, posterior, weights, kernel: bool, groups=None) -> floa
 def _alike(scores, variance):
     """Inner products (n, n) of principal scores, in units of a shrunk deviation."""
     ridge = RIDGE / (1 - RIDGE) * variance.sum() / max(len(variance), 1)
-    return (scores / (variance + ridge)) @ scores.T
+    return scores * reciprocal(variance + ridge) @ scores.T
 
 
 def _decided_in_halves(X, posterior, weights, asked, options: Options):

@@ -433,6 +433,8 @@ def test_bad_latents():
     flat = np.column_stack([Z[:, :2], Z[:, 0]])
     with pytest.raises(ValueError, match="the rows of X span 2 of 3 dimensions"):
         LatentGauge(mixture=TRUTH).fit(flat)
+    with pytest.raises(ValueError, match="scale the features"):
+        LatentGauge(mixture=TRUTH).fit(Z * [1e-30, 1.0, 1e30])
     with pytest.raises(ValueError, match="mean latents of classes in X span 2 of 3"):
         LatentGauge(class_means=MIXTURE["means"]).fit(flat, Y)
     with pytest.raises(ValueError, match="scale the features"):

@@ -332,6 +332,12 @@ def test_decisions_that_few_pairs_carry_are_shuffled():
     assert 0.005 < pvalue < 0.02
 
 
+def test_pairs_that_do_not_vary_are_no_more_alike_than_others():
+    """No shuffle changes what they share, which is nothing."""
+    posterior = np.random.default_rng(0).dirichlet(np.ones(3), size=12)
+    assert permutation_pvalue(np.zeros((12, 2)), posterior, np.ones(12), True) == 1.0
+
+
 def test_given_components_are_refused_too():
     """Where the aligner finds nothing shared, no mixture helps."""
     data = make_paired_gaussians(

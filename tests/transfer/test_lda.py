@@ -17,6 +17,7 @@ from skalign.transfer._discriminant import (
     Candidate,
     PrincipalScores,
     SoftLDA,
+    _solved,
     affordable_rows,
     axes_of,
     beside,
@@ -518,3 +519,14 @@ def test_anchors_are_taken_where_they_help(seed, helpful):
     assert (found.exponent, found.ridge) == (expected.exponent, expected.ridge)
     assert (found is plain) == (not gains)
     assert gains == (helpful and seed != 15)  # both happen
+
+
+def test_systems_without_a_solution_are_solved_as_well_as_can_be():
+    """Those of a stack of which one is singular, by least squares of the smallest norm."""
+    rng = np.random.default_rng(0)
+    matrices, right = rng.normal(size=(3, 4, 4)), rng.normal(size=(3, 4, 2))
+    matrices[1] = np.diag([2.0, 1.0, 0.0, 0.0])  # exactly singular
+    found = _solved(matrices, right)
+    for matrix, given, solution in zip(matrices, right, found, strict=True):
+        expected = np.linalg.lstsq(matrix, given, rcond=None)[0]
+        np.testing.assert_allclose(solution, expected, atol=1e-9)
