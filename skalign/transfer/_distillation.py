@@ -66,7 +66,7 @@ UNPAIRED_SHARE = 10
 # Pairs that test whether modalities share anything, where there are more.
 TEST_ROWS = 2000
 # Fewer pairs than these are not halved.
-FEW_PAIRS = 60
+FEW_PAIRS = 100
 # Shuffles of decisions that look better than chance, enough to see an eighth of one percent.
 DECISION_SHUFFLES = 1999
 # Pairs that are shuffled where they come in groups.
