@@ -110,13 +110,15 @@ def kernel_lda(
     landmarks = Z[spread_rows(len(Z), most)]
     gamma = bandwidth / max(total_variance, np.sqrt(np.finfo(float).tiny))
     among = gaussian_kernel(landmarks, landmarks, gamma)
-    axes = _axes_of_all if len(landmarks) == len(Z) else _axes_of_some
-    onto, shift, variance, sums = axes(Z, landmarks, gamma, among, resp, weights)
+    if len(landmarks) == len(Z):
+        onto, shift, variance, sums = _axes_of_all(among, resp, weights)
+    else:
+        onto, shift, variance, sums = _axes_of_some(Z, landmarks, gamma, among, resp, weights)
     lda = SoftLDA.of(variance, weights.sum(), weights @ resp, sums, ridge)
     return KernelLDA(landmarks, gamma, onto, shift, lda)
 
 
-def _axes_of_all(Z, landmarks, gamma, kernel, resp, weights):
+def _axes_of_all(kernel, resp, weights):
     r"""Principal axes where every point is a landmark, and sums of the scores by class.
 
     With shares w, :math:`J = I - w 1^\top` and :math:`\sqrt w J^\top K J \sqrt w = U v U^\top`
